@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from provision.catalog import Options
-from provision.inventory import Inventory
+from provision.inventory import Inventory, program
 from provision.load import Loaded, check
 from provision.project.host_config import HostConfig, context, declare
 from provision.project.playbook import load_playbook
+from provision.text import confinement
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,6 +51,14 @@ class Project:
 
     def config(self, **extra: Any) -> HostConfig:
         return self.load(**extra).configs[0]
+
+
+@pytest.fixture(autouse=True)
+def _unconfined() -> Iterator[None]:
+    """A command confines its whole process: to an untrusted project, or to the programs of a plan."""
+    yield
+    confinement.confine([])
+    program.approve(None)
 
 
 @pytest.fixture
