@@ -35,6 +35,14 @@ def test_a_file_that_several_commands_need_is_built_once(store: Store) -> None:
     assert built == [store.root / "bases/one.part"]
 
 
+def test_only_root_enters_the_directory(store: Store) -> None:
+    """It has set-id programs, private keys, and the files of hosts whose uid 0 is the machine's."""
+    store.root.mkdir(exist_ok=True)
+    store.root.chmod(0o755)
+    with store.one("x"):
+        assert store.root.stat().st_mode & 0o777 == 0o700
+
+
 def test_the_remains_of_an_interrupted_build_are_not_used(store: Store) -> None:
     folder = store.root / "bases/one"
 

@@ -103,6 +103,8 @@ class Store:
     def _lock(self, name: str, how: int = fcntl.LOCK_EX) -> Iterator[Path]:
         path = self.root / "locks" / name
         path.parent.mkdir(parents=True, exist_ok=True)
+        # The images and the hosts' files have set-id programs and keys, and a host's uid 0 is the machine's.
+        self.root.chmod(0o700)
         while True:
             with open(path, "w") as handle:
                 fcntl.flock(handle, how)
