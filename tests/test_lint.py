@@ -558,3 +558,83 @@ def test_every_fault_of_a_playbook_is_found_in_one_run(tmp_path: Path) -> None:
     project_lines = [3, 5, 6, 7, 7, 9, 9, 9, 10, 11, 14, 15, 17, 19]
     assert [line for line, rule in faults if rule == "PB001"] == project_lines
     assert [rule for line, rule in faults if line == 11] == ["DJ101", "DJ203", "DJ214", "PB001"]
+
+
+def _host(spec: str) -> str:
+    indented = "".join(f"    {line}\n" for line in spec.splitlines())
+    return f"- name: one\n  hosts: docker\n  spec:\n{indented}"
+
+
+ONE = "    web1: {ansible_host: 192.0.2.1}\n"
+SHOP = "compose: {shop: {content: 'services: {a: {image: b}}'}}\n"
+METRICS = 'engine: {daemon: {log-driver: local, metrics-addr: "127.0.0.1:9323"}}\n'
+WITHIN = [
+    ('containers: {one: {image: a, ports: ["80:80"]}, two: {image: a, ports: ["80:81"]}}', "SP408"),
+    ('containers: {one: {image: a, ports: ["127.0.0.1:80:80"]}, two: {image: a, ports: ["80:81"]}}', "SP408"),
+    ('containers: {one: {image: a, ports: ["0.0.0.0:80:80"]}, two: {image: a, ports: ["[::1]:80:81"]}}', "SP408"),
+    ('containers: {one: {image: a, ports: ["127.0.0.1:80:80"]}, two: {image: a, ports: ["127.0.0.2:80:80"]}}', None),
+    ('containers: {one: {image: a, ports: ["80:80"]}, two: {image: a, ports: ["80:80/udp"]}}', None),
+    ('containers: {one: {image: a, ports: ["80:80"]}, two: {image: a, ports: ["80:80"], running: false}}', None),
+    ('containers: {one: {image: a, ports: ["0:80"]}, two: {image: a, ports: ["0:80"]}}', None),
+    ('registry: {name: r.example, tls: {ca: x}}\ncontainers: {one: {image: a, ports: ["5000:80"]}}', "SP408"),
+    (METRICS + 'containers: {one: {image: a, ports: ["9323:80"]}}', "SP408"),
+    ("networks: {one: {subnet: 10.5.0.0/16}, two: {subnet: 10.5.1.0/24}}", "SP409"),
+    ("engine: {daemon: {log-driver: local, bip: 10.5.0.1/24}}\nnetworks: {one: {subnet: 10.5.0.0/16}}", "SP409"),
+    ("networks: {one: {subnet: 10.5.0.0/16}, two: {subnet: 10.6.0.0/16}}", None),
+    ("networks: {one: {subnet: 10.5.0.0/16}, two: {subnet: 10.5.1.0/24, absent: true}}", None),
+    ("networks: {front: {}}\ncontainers: {one: {image: a, networks: [frnot]}}", "SP411"),
+    ("networks: {front: {}}\ncontainers: {one: {image: a, networks: [front]}}", None),
+    (SHOP + "containers: {one: {image: a, networks: [shop_default]}}", None),
+    ("containers: {one: {image: a, networks: [host]}}", None),
+]
+
+
+@pytest.mark.parametrize(("spec", "rule"), WITHIN)
+def test_a_host_is_compared_with_itself(spec: str, rule: str | None, tmp_path: Path) -> None:
+    if "ca: x" in spec:
+        spec = spec.replace("tls: {ca: x}", "tls: {cert: -----BEGIN A -----END A, key: -----BEGIN K -----END K}")
+    found = project(tmp_path, _host(spec), ONE)
+    assert [row["id"] for row in found] == ([rule] if rule else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "services: {a: {image: b, volumes: ['./conf:/etc/a']}}",
+            "services.a.volumes[0]: the host does not get ./conf",
+        ),
+        ("services: {a: {image: b, volumes: [{type: bind, source: c, target: /c}]}}", "the host does not get c"),
+        ("services: {a: {image: b, volumes: ['~/c:/c']}}", "the host does not get ~/c"),
+        ("services: {a: {image: b, env_file: .env}}", "services.a.env_file: the host does not get the file .env"),
+        ("services: {a: {image: b, env_file: [{path: c.env, required: false}]}}", "does not get the file c.env"),
+        ("services: {a: {build: .}}", "services.a.build: the host does not get the directory ."),
+        ("services: {a: {build: {dockerfile: X}}}", "services.a.build: the host does not get the directory ."),
+        ("services: {a: {extends: {file: b.yml, service: c}}}", "extends.file: the host does not get the file b.yml"),
+        ("services: {a: {image: b}}\nsecrets: {c: {file: ./c}}", "secrets.c.file: the host does not get the file ./c"),
+        ("services: {a: {image: b}}\nconfigs: {c: {file: d}}", "configs.c.file: the host does not get the file d"),
+        ("include: [b.yml]", "include: the host does not get the file b.yml"),
+        ("x-a: &a {env_file: a.env}\nservices: {a: {image: b, <<: *a}}", "does not get the file a.env (line 1)"),
+        ("service: {a: {image: b}}", "unknown key service (line 1)"),
+        ("services: [", "is not a compose file: not YAML"),
+        ("- a", "a compose file is a mapping with services"),
+        ("services: {a: {image: b, volumes: ['/c:/c', 'd:/d', /e, '${F}/g:/g']}}\nvolumes: {d: }", None),
+        ("services: {a: {image: b, ports: !reset [], env_file: /etc/a.env}}\nx-b: 1\nversion: '3'", None),
+        ("services: {a: {build: 'https://git.example/a.git'}}\nconfigs: {c: {content: d}}", None),
+        ("services: {a: {image: b}}\nsecrets: {c: {environment: D}, e: {external: true}}", None),
+    ],
+)
+def test_a_compose_file_needs_no_file_of_the_controller(text: str, message: str | None, tmp_path: Path) -> None:
+    indented = "".join(f"    {line}\n" for line in text.splitlines())
+    found = project(
+        tmp_path, _host(f"compose:\n  shop:\n    content: |\n  {indented.replace(chr(10), chr(10) + '  ')}"), ONE
+    )
+    assert [row["level"] for row in found] == (["error"] if message else [])
+    assert message is None or message in found[0]["message"]
+
+
+def test_a_compose_file_of_its_own_has_its_own_lines(tmp_path: Path) -> None:
+    (tmp_path / "playbooks/files").mkdir(parents=True)
+    (tmp_path / "playbooks/files/c.yml").write_text("services:\n  a:\n    image: b\n    env_file: x.env\n")
+    found = project(tmp_path, _host("compose: {shop: {src: c.yml}}"), ONE)
+    assert [(row["id"], row["line"], row["file"]) for row in found] == [("SP410", 4, "playbooks/files/c.yml")]

@@ -736,6 +736,50 @@ _ALL = (
         "moby v29, daemon/libnetwork/drivers/bridge/setup_ip_forwarding.go; run on a lab host with 29.7.2",
     ),
     Rule(
+        "SP408",
+        "port-used-twice",
+        "error",
+        "Two parts of a host's spec listen on one port, at the same address or at every address: the second one does "
+        "not start, and the change is rolled back.",
+        "Give one of them another port, or both an address of their own.",
+        'containers: {one: {ports: ["8080:80"]}, two: {ports: ["8080:80"]}}',
+        'containers: {one: {ports: ["8080:80"]}, two: {ports: ["8081:80"]}}',
+        "bind(2), EADDRINUSE",
+    ),
+    Rule(
+        "SP409",
+        "docker-networks-overlap",
+        "error",
+        "docker does not create a network whose addresses another network of the host has, such as its bridge (bip).",
+        "Give each network its own addresses.",
+        "networks: {one: {subnet: 10.5.0.0/16}, two: {subnet: 10.5.1.0/24}}",
+        "networks: {one: {subnet: 10.5.0.0/16}, two: {subnet: 10.6.1.0/24}}",
+        "moby, daemon/libnetwork/ipamutils; its message is: Pool overlaps with other one on this address space",
+    ),
+    Rule(
+        "SP410",
+        "compose-file",
+        "error",
+        "The host gets the text of a compose file and its variables, and no other file. docker makes an empty "
+        "directory for a bind mount that is missing, so a service starts without its configuration; a build or an "
+        "env_file fails on the host. A text that is not a compose file fails there too.",
+        "Declare the file in `files`, and name its absolute path on the host; build images by `images`.",
+        'services: {web: {image: nginx, volumes: ["./conf:/etc/nginx"]}}',
+        'services: {web: {image: nginx, volumes: ["/srv/web/conf:/etc/nginx"]}}',
+        "compose-spec, 05-services.md, 08-configs.md, 09-secrets.md",
+    ),
+    Rule(
+        "SP411",
+        "undeclared-network",
+        "warning",
+        "docker creates a container only on networks that exist. A network that the spec does not declare must have "
+        "been made by another program; where its name is similar to a declared one, it is an error.",
+        "Declare it in `networks`.",
+        "networks: {front: {}}\ncontainers: {web: {image: nginx, networks: [frnot]}}",
+        "networks: {front: {}}\ncontainers: {web: {image: nginx, networks: [front]}}",
+        "docs.docker.com/reference/cli/docker/container/create, --network",
+    ),
+    Rule(
         "PB001",
         "project",
         "error",

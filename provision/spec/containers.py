@@ -2,6 +2,7 @@
 
 # No postponed annotations: with them pydantic would compile and evaluate each annotation at every start.
 
+from ipaddress import ip_address, ip_interface, ip_network
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -11,6 +12,7 @@ from provision.spec.values import (
     Address,
     Argv,
     Bind,
+    Calendar,
     Capability,
     Cidr,
     Content,
@@ -28,6 +30,7 @@ from provision.spec.values import (
     Tmpfs,
     Value,
     Variable,
+    in_bytes,
 )
 
 
@@ -46,6 +49,17 @@ class Network(Model):
     def _within(self) -> Self:
         if self.gateway is not None and self.subnet is None:
             raise ValueError("gateway needs subnet")
+        if self.subnet is None:
+            return self
+        try:
+            network = ip_network(self.subnet, strict=False)
+            gateway = ip_address(self.gateway) if self.gateway is not None else None
+        except ValueError as error:
+            raise ValueError(str(error)) from error
+        if str(network) != self.subnet and ip_interface(self.subnet).ip != network.network_address:
+            raise ValueError(f"subnet {self.subnet} is an address in a network", f"the network is {network}")
+        if gateway is not None and gateway not in network:
+            raise ValueError(f"gateway {gateway} is outside of the subnet {network}")
         return self
 
 
@@ -169,6 +183,13 @@ class Container(Model):
             raise ValueError("absent allows no image" if self.absent else "needs image (or absent)")
         if self.memory_swap is not None and self.memory is None:
             raise ValueError("memory_swap needs memory")
+        if (
+            self.memory is not None
+            and self.memory_swap is not None
+            and in_bytes(self.memory_swap) < in_bytes(self.memory)
+        ):
+            message = f"memory_swap {self.memory_swap} is less than memory {self.memory}"
+            raise ValueError(message, "it is the limit of memory and swap together")
         if len(self.networks) > 1 and {"host", "none"} & set(self.networks):
             raise ValueError("the networks host and none allow no other network")
         if self.ports and self.networks in (["host"], ["none"]):
@@ -207,4 +228,4 @@ class Prune(Model):
 
     after: Duration = Field("168h", description="Time since the image was pulled or tagged.")
     free: Size | None = Field(None, description="Only where less than this is free at data-root.")
-    every: Option = Field("daily", description="How often: daily, weekly, hourly (systemd.time(7)).")
+    every: Calendar = Field("daily", description="How often: daily, weekly, hourly (systemd.time(7)).")

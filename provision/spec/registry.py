@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from provision.spec.values import (
     AbsolutePath,
+    Calendar,
     Duration,
     HostName,
     ImageName,
@@ -63,7 +64,7 @@ class Upstream(Model):
 class Collection(Model):
     """Garbage collection: removes layers that no image refers to any more. The registry is stopped meanwhile."""
 
-    every: Option = Field("weekly", description="systemd.time(7): daily, weekly, monthly.")
+    every: Calendar = Field("weekly", description="systemd.time(7): daily, weekly, monthly.")
     untagged: bool = Field(False, description="Remove images without a tag too.")
 
 

@@ -13,7 +13,7 @@ from pydantic.functional_validators import AfterValidator
 
 from provision.secrets.secret import hidden
 from provision.spec.secrets import TAKES_SECRET
-from provision.text.yamlfile import Number, named, quoted
+from provision.text.yamlfile import Number, named, nearest, quoted
 
 
 class Model(BaseModel):
@@ -216,6 +216,12 @@ def _size(value: Any) -> Any:
     return text.lower()
 
 
+def in_bytes(size: str) -> float:
+    """A :data:`Size` in bytes (docker/go-units: binary units)."""
+    power = "bkmg".find(size[-1])
+    return float(size) if power < 0 else float(size[:-1]) * 1024**power
+
+
 def _duration(value: Any) -> Any:
     text = f"{int(value)}s" if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not re.fullmatch(r"(?=.)([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?", text):
@@ -232,6 +238,39 @@ def _text(value: Any) -> Any:
     if isinstance(text, str) and "\0" in text:
         raise ValueError("must hold no NUL")
     return text
+
+
+#: capabilities(7), in the order of their numbers.
+_CAPABILITIES = frozenset(
+    (
+        *("ALL", "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP"),
+        *("LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER"),
+        *("SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE"),
+        *("SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP"),
+        *("MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF"),
+        "CHECKPOINT_RESTORE",
+    )
+)
+
+
+def _capability(value: str) -> str:
+    if value.removeprefix("CAP_") not in _CAPABILITIES:
+        raise ValueError(f"{value!r} is not a capability (capabilities(7))", nearest(value, sorted(_CAPABILITIES)))
+    return value
+
+
+#: systemd.time(7), the shorthands of calendar events.
+_CALENDARS = (
+    *("minutely", "hourly", "daily", "weekly", "monthly", "quarterly", "yearly", "annually"),
+    *("semiannually", "semi-annually", "biannually", "bi-annually"),
+)
+_DAY = r"(mon(day)?|tue(sday)?|wed(nesday)?|thu(rsday)?|fri(day)?|sat(urday)?|sun(day)?)"
+
+
+def _calendar(value: str) -> str:
+    if value.lower() not in _CALENDARS and not re.fullmatch(rf"{_DAY}((\.\.|-){_DAY})?", value.lower()):
+        raise ValueError(f"{value!r} is not a calendar of systemd", nearest(value, _CALENDARS) or ", ".join(_CALENDARS))
+    return value
 
 
 def _argv(value: Any) -> Any:
@@ -273,8 +312,14 @@ Bind = Annotated[
     ),
 ]
 Tmpfs = Annotated[str, AfterValidator(_tmpfs)]
-Capability = Annotated[str, pattern(r"[A-Z_]+", "a capability such as NET_ADMIN (capabilities(7))")]
+Capability = Annotated[
+    str,
+    pattern(r"[A-Z_]+", "a capability such as NET_ADMIN (capabilities(7))"),
+    AfterValidator(_capability),
+]
 Cidr = Annotated[str, pattern(r"[0-9a-f.:]+/[0-9]{1,3}", "a network such as 10.5.0.0/16")]
+#: How often a timer runs.
+Calendar = Annotated[str, AfterValidator(_calendar)]
 Address = Annotated[str, pattern(r"[0-9a-f.:]+", "an address")]
 SecretText = Annotated[str, AfterValidator(_secret), TAKES_SECRET]
 #: The content of a file that only root may read, or whose mode the spec gives.

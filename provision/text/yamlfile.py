@@ -159,6 +159,22 @@ def shipped(path: Path) -> Any:
     return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - it makes only text, lists, mappings
 
 
+def untyped(path: Path, text: str) -> Any:
+    """``text`` with places, for a file of another program: every scalar is text, and unknown tags count for nothing.
+    An empty text is ``None``. Raises :class:`SpecError` as :func:`bounded`."""
+    loader = _Resolving(text)
+    try:
+        _check_size(path, text)
+        node = loader.get_single_node()
+        return None if node is None else _Untyped(path, loader).build(node, "", ())
+    except yaml.MarkedYAMLError as error:
+        raise _syntax_error(path, error) from error
+    except yaml.YAMLError as error:
+        raise SpecError(f"not YAML: {' '.join(str(error).split())}", where=Where(path, 1)) from error
+    finally:
+        loader.dispose()
+
+
 def bounded(path: Path, text: str) -> Any:
     """``text`` as PyYAML's safe loader reads it, for a file of another program, within the limits of :func:`load`.
 
@@ -365,6 +381,9 @@ class _Builder:
         for key_node, value_node in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
                 base = self.build(value_node, key, above)
+                if not all(isinstance(part, Map) for part in (base if isinstance(base, Seq) else [base])):
+                    message = f"<< merges a mapping or a list of mappings, not {named(base)}"
+                    raise SpecError(message, where=self._where(key_node), key=f"{key}.<<".lstrip("."))
                 merged += [part for part in (base if isinstance(base, Seq) else [base]) if isinstance(part, Map)]
                 continue
             if key_node.tag == "!secret":
@@ -376,7 +395,9 @@ class _Builder:
             if name is not None and secret.marked(name):
                 raise SpecError("text must not hold a secret's token", where=self._where(key_node), key=key)
             if name is None:
-                raise SpecError("a key must be text", where=self._where(key_node), key=key)
+                braces = isinstance(key_node, yaml.MappingNode) and key_node.flow_style
+                hint = "a value that begins with {{ needs quotes" if braces else ""
+                raise SpecError("a key must be text", where=self._where(key_node), key=key, hint=hint)
             path = f"{key}.{name}" if key else name
             if name in result and self.reader is not None and self.reader.lenient:
                 text = f"{path}: appears twice in one mapping; the last one is used"
@@ -399,6 +420,14 @@ class _Builder:
         if len(result) == 1 and "__ansible_vault" in result:  # the form in which Ansible writes it into JSON
             return Unsafe(secret.vaulted(key, str(result["__ansible_vault"]), self._where(node)))
         return result
+
+
+class _Untyped(_Builder):
+    def build(self, node: yaml.Node, key: str, above: tuple[yaml.Node, ...]) -> Any:
+        if isinstance(node, yaml.ScalarNode):
+            return node.value
+        node.tag = "" if node.tag == "!secret" else node.tag  # a tag of provision means nothing here
+        return super().build(node, key, above)
 
 
 def locate(data: Any, path: Iterable[object]) -> Where | None:
