@@ -84,7 +84,10 @@ def main(argv: list[str] | None = None) -> int:
         if words[0][:1] != "-" and words[0] not in COMMANDS:
             return _unknown(words[0])
         chosen = next((word for word in words if word in COMMANDS), None)
-        args = parser(chosen or "").parse_args(words)
+        top = parser(chosen or "")
+        args, unknown = top.parse_known_args(words)
+        if unknown:
+            return _unknown_arguments(top, args.command, unknown)
         if args.command in _READ_THE_PROJECT:
             _import_early()
         return int(importlib.import_module(f"provision.commands.{args.command.replace('-', '_')}").run(args))
@@ -128,7 +131,31 @@ def _unknown(word: str) -> int:
     from provision.text.yamlfile import nearest
 
     hint = nearest(word, COMMANDS) or f"commands: {', '.join(COMMANDS)}"
-    say(f"usage: provision COMMAND ...\nprovision: no command {line(word)} ({hint}; provision --help explains each)")
+    say("usage: provision COMMAND ...")
+    say(f"provision: no command {line(word)} ({hint}; provision --help explains each)")
+    return 1
+
+
+#: Words of other programs -> what provision has for them.
+_PLAN = "provision plan shows what apply would change, and changes nothing"
+_INSTEAD = dict.fromkeys(("--check", "--dry-run", "--diff", "-C", "-D"), _PLAN)
+
+
+def _unknown_arguments(top: argparse.ArgumentParser, command: str, words: list[str]) -> int:
+    """Report words that a command does not accept, with its usage."""
+    from provision.text.yamlfile import nearest
+
+    commands = next(one for one in top._actions if isinstance(one, argparse._SubParsersAction))
+    parser: argparse.ArgumentParser = commands.choices[command]
+    parser.print_usage(sys.stderr)
+    for word in words:
+        name = word.partition("=")[0]
+        if not word.startswith("-"):
+            say(f"{parser.prog}: unexpected argument {line(word)} ({parser.prog} --help explains the arguments)")
+            continue
+        hint = _INSTEAD.get(name) or nearest(name, parser._option_string_actions)
+        told = f"{hint}; " if hint else ""
+        say(f"{parser.prog}: unknown option {line(name)} ({told}{parser.prog} --help explains the arguments)")
     return 1
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyrage
 import pytest
 import yaml
 
@@ -29,6 +30,7 @@ def provision(project: Project, *words: str, **env: str) -> subprocess.Completed
         check=False,
         stdin=subprocess.DEVNULL,
         env={**os.environ, **env},
+        start_new_session=True,  # without a terminal, which getpass would ask
     )
 
 
@@ -263,3 +265,44 @@ def test_the_help_of_a_command_groups_its_options() -> None:
     shown = commands["apply"].format_help()
     places = [shown.index(f"\n{title}:\n") for title in options.GROUPS]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("paln",), 'provision: no command paln (did you mean "plan"?'),
+        (("plan", "--limt", "a"), 'provision plan: unknown option --limt (did you mean "--limit"?'),
+        (("apply", "--check"), "unknown option --check (provision plan shows what apply would change"),
+        (("plan", "--dry-run"), "unknown option --dry-run (provision plan shows what apply would change"),
+        (("plan", "web1"), "no such playbook: web1 (hosts are selected by -l web1;"),
+        (("plan", "-l", ""), "no host of the playbook matches --limit ''"),
+        (("plan", "--out", "/nonexistent/p"), "--out /nonexistent/p: there is no directory /nonexistent"),
+        (("plan", "-k"), "the SSH password was not given"),
+        (("plan", "-K"), "the become password was not given"),
+        (("render", "web1", "--as", "debian:1:2:3"), "a distribution is ID, ID:VERSION or ID:VERSION:CODENAME"),
+    ],
+)
+def test_a_wrong_command_line_is_one_message_with_a_suggestion(
+    words: tuple[str, ...], message: str, project: Project
+) -> None:
+    project.spec("hostname: web1")
+    done = provision(project, *words)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "\\n" not in done.stderr
+
+
+def test_an_ansible_playbook_is_named_as_such(project: Project) -> None:
+    project.write("playbooks/site.yml", "- name: a\n  hosts: docker\n  become: true\n  tasks: []\n")
+    done = provision(project, "plan")
+    assert "[0].become: this is a playbook of Ansible" in done.stderr
+    assert "from-ansible" in done.stderr
+
+
+def test_an_editor_that_fails_changes_nothing(project: Project) -> None:
+    key = pyrage.x25519.Identity.generate().to_public()
+    done = provision(project, "secrets", "edit", "--recipient", str(key), "x.age", EDITOR="false")
+    assert done.returncode == 1
+    assert done.stderr == "provision: the editor (false) exited with 1; nothing was changed\n"
+    assert not (project.folder / "x.age").exists()

@@ -14,6 +14,7 @@ import pytest
 
 from provision import distros, tasks
 from provision.catalog import Options, compile_catalog, contents
+from provision.commands.render import _platform
 from provision.distros import custom, pages
 from provision.distros import table as table_module
 from provision.distros.table import Distribution, engines
@@ -508,3 +509,10 @@ def test_the_table_of_distributions_in_the_docs_is_up_to_date() -> None:
     assert (docs / pages.CERTIFIED).read_text() == pages.certified(EVIDENCE), "run: make docs"
     for row in ROWS:
         assert f"| {row.name} |" in text
+
+
+@pytest.mark.parametrize("id", distros.ids())
+def test_every_distribution_can_be_rendered_offline(id: str) -> None:
+    found = _platform(id, ())
+    assert found.id == id
+    assert _platform(f"{id}:{found.version}", ()).release == found.release

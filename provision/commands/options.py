@@ -339,15 +339,24 @@ def extra_vars(words: list[str]) -> Map:
     return found
 
 
-def logins(args: argparse.Namespace) -> Logins:
+def _asked(question: str) -> str:
     import getpass
 
+    from provision.errors import UsageError
+
+    try:
+        return getpass.getpass(f"{question}: ")
+    except EOFError:
+        raise UsageError(f"the {question} was not given: standard input is at its end") from None
+
+
+def logins(args: argparse.Namespace) -> Logins:
     from provision.load import Logins
 
     return Logins(
         user=args.user,
         key_file=args.private_key,
         become=args.become,
-        password=getpass.getpass("SSH password: ") if args.ask_pass else None,
-        become_password=getpass.getpass("become password: ") if args.ask_become_pass else None,
+        password=_asked("SSH password") if args.ask_pass else None,
+        become_password=_asked("become password") if args.ask_become_pass else None,
     )

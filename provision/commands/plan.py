@@ -39,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.sign is not None and args.out is None:
         raise UsageError("--sign needs --out FILE")
+    if args.out is not None and not args.out.parent.is_dir():
+        raise UsageError(f"--out {args.out}: there is no directory {args.out.parent}")
     plans = None if args.out is None else _Plans(args)
     status = _plan(args, plans)
     if plans is not None and status != 1:

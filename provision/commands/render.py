@@ -60,7 +60,7 @@ def _show(content: bytes) -> None:
 
 
 def _platform(name: str, extra):  # type: ignore[no-untyped-def]  # distros' and model's classes, imported late
-    from provision.distros import example, ids, newest, platform
+    from provision.distros import example, find, ids, newest, platform
     from provision.errors import UsageError
     from provision.text.yamlfile import nearest
 
@@ -70,10 +70,12 @@ def _platform(name: str, extra):  # type: ignore[no-untyped-def]  # distros' and
         raise UsageError(f"unknown distribution {id} ({nearest(id, known) or ', '.join(known)})")
     if not more:
         return example(newest(id, extra))
-    if len(more) != 2:
-        raise UsageError("a distribution is ID or ID:VERSION:CODENAME, such as debian:12:bookworm")
+    if len(more) > 2:
+        raise UsageError("a distribution is ID, ID:VERSION or ID:VERSION:CODENAME, such as debian:12:bookworm")
+    row = find(id, more[0], extra)
+    codename = more[1] if more[1:] else row.release_of(more[0]).codename if row is not None else ""
     # The base of a derivative is not known offline: its codename may be given as that of its base.
-    found = platform(id, *more, base=more[1], extra=extra)
+    found = platform(id, more[0], codename, base=codename, extra=extra)
     if found is None:
         raise UsageError(f"{id} {more[0]} is too old; {newest(id, extra).minimum} is the oldest that works")
     return found

@@ -63,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _edited(text: str) -> str:
     """Open the operator's own editor on a file that only the operator can read, in memory where possible."""
+    from provision.errors import UsageError
     from provision.secrets.private_file import write_private
 
     place = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - mode 0600, and removed at the end
@@ -70,7 +71,10 @@ def _edited(text: str) -> str:
         path = Path(folder) / "secret"
         write_private(path, text)
         editor = os.environ.get("EDITOR") or "vi"
-        subprocess.run([*editor.split(), str(path)], check=True)  # noqa: S603 - the operator's own command
+        try:
+            subprocess.run([*editor.split(), str(path)], check=True)  # noqa: S603 - the operator's own command
+        except subprocess.CalledProcessError as error:
+            raise UsageError(f"the editor ({editor}) exited with {error.returncode}; nothing was changed") from error
         return path.read_text().removesuffix("\n")
 
 

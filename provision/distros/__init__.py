@@ -38,8 +38,9 @@ def find(id: str, version: str, extra: Sequence[Distribution] = ()) -> Distribut
 
 
 def newest(id: str, extra: Sequence[Distribution] = ()) -> Distribution:
-    """The row of a distribution's newest versions."""
-    return next(row for row in (*extra, *rows()) if row.id == id and not row.below)
+    """The row of a distribution's newest versions. Of some distributions the table has only versions below a limit."""
+    found = [row for row in (*extra, *rows()) if row.id == id]
+    return next((row for row in found if not row.below), found[-1])
 
 
 def platform(

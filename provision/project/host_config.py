@@ -139,7 +139,9 @@ def read_configs(
         for host in hosts:
             chosen.setdefault(host, []).append((number, play))
     if not chosen and not faults:
-        raise UsageError(f"no host of the playbook matches --limit {limit}" if limit else "the playbook names no host")
+        if limit is not None:
+            raise UsageError(f"no host of the playbook matches --limit {limit or repr(limit)}")
+        raise UsageError("the playbook names no host")
     specs, fixed = Specs(), Fixed(play.spec for play in plays)
     names = [name for name in inventory.tree.members("all") if name in chosen]
     found = [_config(inventory, name, chosen[name], specs, fixed, faults) for name in names]

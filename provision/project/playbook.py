@@ -23,7 +23,7 @@ _ANSIBLE = frozenset(
         *("remote_user", "connection", "collections", "strategy", "environment", "serial"),
     )
 )
-_FROM_ANSIBLE = "docs/guides/from-ansible.md shows how to write it as a spec"
+_FROM_ANSIBLE = "docs/start/from-ansible.md shows how to write it as a spec"
 
 
 class Play(Struct, frozen=True):
@@ -54,9 +54,10 @@ def read_playbook(path: Path) -> tuple[list[Play], list[SpecError]]:
     """The plays of ``path``, and the faults. A play with faults is in the list without what is wrong, unless its name,
     hosts or spec are. Raises :class:`SpecError` for a file that is not a playbook."""
     if not path.exists():
-        raise SpecError(
-            f"no such playbook: {path}", hint="give one as the argument, or write one with `provision init`"
-        )
+        hint = "give one as the argument, or write one with `provision init`"
+        if path.suffix not in (".yml", ".yaml") and path.name == str(path):
+            hint = f"hosts are selected by -l {path}; {hint}"
+        raise SpecError(f"no such playbook: {path}", hint=hint)
     data = load(path)
     if not isinstance(data, Seq):
         raise SpecError("a playbook is a list of plays", where=Where(path, 1), hint='each begins with "- name:"')

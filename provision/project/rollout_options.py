@@ -75,22 +75,22 @@ _NONE = Hooks.model_construct()
 class RolloutOptions(_Model):
     """Waves, and what must hold before the next one begins."""
 
-    serial: Annotated[list[Portion], BeforeValidator(_list), Field(min_length=1)] = Field(
-        [ALL], description="Hosts of each wave: numbers or percentages; the last repeats."
-    )
+    serial: Annotated[
+        list[Portion], BeforeValidator(_list, json_schema_input_type=Portion | list[Portion]), Field(min_length=1)
+    ] = Field([ALL], description="Hosts of each wave: numbers or percentages; the last repeats.")
     max_failures: Portion = Field(
         Share(0),
         description="Hosts that may fail (failed, unreachable, rolled back): a number, or a percentage of each "
         "wave, of each domain and of all.",
     )
     order: Literal["inventory", "sorted", "shuffle"] = Field("inventory", description="The order of the hosts.")
-    domain: Annotated[Domain, BeforeValidator(_domain)] | None = Field(
+    domain: Annotated[Domain, BeforeValidator(_domain, json_schema_input_type=str | Domain)] | None = Field(
         None, description="Hosts that must not be down together; a variable's name is short for its mapping."
     )
     pause: Annotated[int, Field(ge=0)] | Literal["ask"] = Field(
         0, description="Seconds between waves, or `ask`: a question at the terminal."
     )
-    verify: Annotated[list[str], BeforeValidator(_list)] = Field(
+    verify: Annotated[list[str], BeforeValidator(_list, json_schema_input_type=str | list[str])] = Field(
         [], description="Suites that each wave must pass before the next one."
     )
     bake: int = Field(0, ge=0, description="Seconds that the first wave must stay healthy.")

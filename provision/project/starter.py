@@ -43,6 +43,8 @@ _IGNORED = """\
 # Plan files (plan --out) can hold text of files, and keyed hashes of secrets.
 *.plan
 *.plan.sig
+plan.json
+plan.json.sig
 # What provision support-bundle writes.
 provision-support-*.tar.gz
 """

@@ -30,7 +30,17 @@ class TakesSecret:
     """The type of :data:`TAKES_SECRET`."""
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {**handler(schema), SCHEMA_KEY: True}
+        return {"anyOf": [handler(schema), _TAGGED], SCHEMA_KEY: True}
+
+
+#: ``!secret`` with a mapping, as a program sees it that ignores the tag.
+_TAGGED: dict[str, Any] = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("env", "file", "age")},
+    "minProperties": 1,
+    "maxProperties": 1,
+    "additionalProperties": False,
+}
 
 
 TAKES_SECRET = TakesSecret()

@@ -8,8 +8,10 @@ from ipaddress import ip_address
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler, StringConstraints
 from pydantic.functional_validators import AfterValidator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from provision.secrets.secret import hidden
 from provision.spec.secrets import TAKES_SECRET
@@ -29,6 +31,20 @@ def pattern(expression: str, what: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+class Shape:
+    """The pattern of a text in the JSON Schema. A template is valid everywhere."""
+
+    def __init__(self, expression: str) -> None:
+        self.expression = rf"^({expression})$|\{{\{{|\{{%"
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        found = handler(schema)
+        for one in (found, *found.get("anyOf", ())):
+            if one.get("type") == "string":
+                one["pattern"] = self.expression
+        return found
 
 
 @cache
@@ -171,7 +187,7 @@ def _pem_or_name(value: str) -> str:
 
 
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
-Mode = Annotated[str, BeforeValidator(_octal, json_schema_input_type=str | int)]
+Mode = Annotated[str, BeforeValidator(_octal, json_schema_input_type=str | int), Shape("(0o?)?[0-7]{3,4}")]
 Url = Annotated[str, AfterValidator(_url)]
 ProxyUrl = Annotated[str, AfterValidator(_proxy_url), TAKES_SECRET]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
@@ -292,9 +308,9 @@ LongerName = Annotated[
 ]
 #: compose-spec: the project's name.
 ProjectName = Annotated[str, pattern(r"[a-z0-9][a-z0-9_-]{0,62}", "a project's name (lower case letters, digits, _ -)")]
-ImageName = Annotated[str, AfterValidator(_image_name)]
+ImageName = Annotated[str, AfterValidator(_image_name), Shape("[A-Za-z0-9][A-Za-z0-9._/:@-]*")]
 Digest = Annotated[str, pattern(r"sha256:[0-9a-f]{64}", "a digest (sha256: and 64 hexadecimal digits)")]
-Size = Annotated[str, BeforeValidator(_size, json_schema_input_type=str | int)]
+Size = Annotated[str, BeforeValidator(_size, json_schema_input_type=str | int), Shape(r"[0-9]+(\.[0-9]+)?[bkmgBKMG]?")]
 Duration = Annotated[str, BeforeValidator(_duration, json_schema_input_type=str | int)]
 #: Numbers and booleans that are written as their own text need no quotes.
 AS_TEXT = BeforeValidator(_text, json_schema_input_type=str | int | float | bool)
@@ -303,7 +319,9 @@ Argv = Annotated[list[Text], BeforeValidator(_argv, json_schema_input_type=str |
 Variable = Annotated[str, pattern(r"[A-Za-z_][A-Za-z0-9_]*", "the name of a variable of the environment")]
 Label = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9._/-]*", "a label's name")]
 Option = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9._-]*", "an option's name")]
-Port = Annotated[str, AfterValidator(_port)]
+Port = Annotated[
+    str, AfterValidator(_port), Shape(r"((\[[0-9a-f:]+\]|[0-9.]+):)?[0-9]{1,5}:[0-9]{1,5}(/(tcp|udp|sctp))?")
+]
 Bind = Annotated[
     str,
     pattern(

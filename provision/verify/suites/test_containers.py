@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os.path
 from typing import Any
 
 import pytest
@@ -93,6 +94,8 @@ def test_container_mounts(host: Host, container: Named) -> None:
     there = {(mount.get("Name") or mount["Source"], mount["Destination"], mount["RW"]) for mount in mounts}
     for bind in container.value.volumes:
         source, inner, *options = bind.split(":")
+        # docker reports paths in their clean form (filepath.Clean): /var/lib/docker/ is /var/lib/docker.
+        source, inner = (os.path.normpath(path) for path in (source, inner))
         assert (source, inner, "ro" not in ",".join(options).split(",")) in there
 
 
