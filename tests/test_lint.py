@@ -586,6 +586,10 @@ WITHIN = [
     ("networks: {front: {}}\ncontainers: {one: {image: a, networks: [front]}}", None),
     (SHOP + "containers: {one: {image: a, networks: [shop_default]}}", None),
     ("containers: {one: {image: a, networks: [host]}}", None),
+    ("containers: {one: {image: a, environment: {DB_PASSWORD: hunter2}}}", "SP412"),
+    ("containers: {one: {image: a, environment: {DB_PASSWORD: !secret {env: HOME}}}}", None),
+    ("containers: {one: {image: a, environment: {DB_PASSWORD_FILE: /run/secrets/db, PASSWORD: ''}}}", None),
+    ("compose: {shop: {content: 'services: {a: {image: b}}', environment: {API_KEY: abc}}}", "SP412"),
 ]
 
 
@@ -638,3 +642,11 @@ def test_a_compose_file_of_its_own_has_its_own_lines(tmp_path: Path) -> None:
     (tmp_path / "playbooks/files/c.yml").write_text("services:\n  a:\n    image: b\n    env_file: x.env\n")
     found = project(tmp_path, _host("compose: {shop: {src: c.yml}}"), ONE)
     assert [(row["id"], row["line"], row["file"]) for row in found] == [("SP410", 4, "playbooks/files/c.yml")]
+
+
+def test_a_password_of_the_inventory_in_the_clear_is_a_warning(tmp_path: Path) -> None:
+    found = project(
+        tmp_path, _host("hostname: web1"), "    web1: {ansible_host: 192.0.2.1, ansible_password: hunter2}\n"
+    )
+    assert [(row["id"], row["level"], row["file"]) for row in found] == [("SP412", "warning", "inventory.yml")]
+    assert "hunter2" not in json.dumps(found)

@@ -74,6 +74,8 @@ BAD = [
     ),
     ("containers: {app: {image: b, labels: {power: On}}}", "labels.power: On is the boolean true in YAML"),
     ("containers: {app: {image: b, command: [echo, yes]}}", "command[1]: yes is the boolean true in YAML"),
+    ("packages: {curl: latest}", "'latest' is not a version such as 26.1.5 [host web1] (without a version any one is"),
+    ("engine: {version: latest}", "spec.engine.version: 'latest' is not a version such as 26.1.5"),
     ("networks: {a: {subnet: 10.6.0.1/24}}", "is an address in a network [host web1] (the network is 10.6.0.0/24)"),
     ("networks: {a: {subnet: 10.6.0.0/24, gateway: 10.7.0.1}}", "gateway 10.7.0.1 is outside of the subnet"),
     ("prune: {every: dayly}", "'dayly' is not a calendar of systemd [host web1] (did you mean \"daily\"?)"),

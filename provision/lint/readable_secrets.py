@@ -1,7 +1,8 @@
-"""The files that a spec declares: which users can read their content."""
+"""Values that should be secret: files that others can read, and passwords in the clear."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from provision.lint.finding import Finding
@@ -10,9 +11,18 @@ from provision.project.host_config import Context, HostConfig
 from provision.secrets.disclosure import open_mode
 from provision.secrets.secret import holds
 from provision.spec import File
+from provision.text.yamlfile import locate
+
+#: The name of a variable whose value is a password.
+_PASSWORD = re.compile(
+    r"(.*[_-])?(PASS|PASSWD|PASSWORD|PASSPHRASE|SECRET|TOKEN|API_?KEY|SECRET_?KEY|PRIVATE_?KEY)", re.I
+)
+#: Passwords of the connection (inventory/login.py).
+_LOGINS = re.compile(r"ansible_(ssh_|become_|sudo_|su_)?pass(word)?|ansible_become_pass")
 
 
 def lint(configs: list[HostConfig], context: Context) -> Iterator[Finding]:
+    yield from _in_the_clear(configs)
     for config in configs:
         for path, file in config.spec.files.items():
             if not file.absent and open_mode(file.mode) and _holds_secret(config, context, file):
@@ -20,6 +30,26 @@ def lint(configs: list[HostConfig], context: Context) -> Iterator[Finding]:
                 where = declared[path].where.get("mode") or declared.where[path]
                 message = f"{path} holds a secret, and its mode {file.mode} lets every account of the host read it"
                 yield finding("SP406", where, message, 'mode: "0600"')
+
+
+def _in_the_clear(configs: list[HostConfig]) -> Iterator[Finding]:
+    for config in configs:
+        raw = config.scope.raw
+        for name in filter(_LOGINS.fullmatch, raw):
+            place, value = raw.where.get(name), raw[name]
+            if place is not None and isinstance(value, str) and value and not holds(value) and "{" not in value:
+                yield finding("SP412", place, f"{name} is in the file in the clear", _SECRET)
+        for kind, parts in (("containers", config.spec.containers), ("compose", config.spec.compose)):
+            for key, part in parts.items():
+                for name, value in part.environment.items():
+                    if _PASSWORD.fullmatch(name) and value and not holds(value) and not value.startswith("/"):
+                        where = locate(config.source, (kind, key, "environment", name))
+                        if where is not None:
+                            message = f"{kind}.{key}.environment.{name} is in the file in the clear"
+                            yield finding("SP412", where, message, _SECRET)
+
+
+_SECRET = "!secret {env: NAME}"  # noqa: S105 - the hint
 
 
 def _holds_secret(config: HostConfig, context: Context, file: File) -> bool:

@@ -780,6 +780,17 @@ _ALL = (
         "docs.docker.com/reference/cli/docker/container/create, --network",
     ),
     Rule(
+        "SP412",
+        "password-in-the-clear",
+        "warning",
+        "The value has the name of a password, and it is in the file as it is: each reader of the repository, and each "
+        "plan and diff, shows it.",
+        "Declare it as a secret: `!secret {env: NAME}`, a file, or an age text.",
+        "environment: {DB_PASSWORD: hunter2}",
+        "environment: {DB_PASSWORD: !secret {env: DB_PASSWORD}}",
+        "docs/spec.md, Secrets",
+    ),
+    Rule(
         "PB001",
         "project",
         "error",

@@ -165,6 +165,12 @@ def _proxy_url(value: str) -> str:
     return value
 
 
+def _no_word(value: str) -> str:
+    if value in ("latest", "newest", "present", "installed", "current", "stable", "any", "true", "yes"):
+        raise ValueError(f"{value!r} is not a version such as 26.1.5", "without a version any one is right")
+    return value
+
+
 def _line(value: str) -> str:
     if any(ord(character) < 32 or ord(character) == 127 for character in value) or ":" in value:
         raise ValueError("must be one line without a colon")
@@ -202,7 +208,7 @@ SysctlKey = Annotated[
 ]
 ModuleName = Annotated[str, pattern(r"[A-Za-z0-9_-]{1,55}", "the name of a kernel module")]
 PackageName = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9.+_-]*", "the name of a package")]
-Version = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9.+~:-]*", "a version such as 26.1.5")]
+Version = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9.+~:-]*", "a version such as 26.1.5"), AfterValidator(_no_word)]
 UnitName = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9:_.@-]*", "the name of a service")]
 RepositoryName = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9_-]*", "a repository's name (letters, digits, _ -)")]
 Word = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9._/+-]*", "a word without blanks")]
