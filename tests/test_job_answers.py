@@ -97,3 +97,15 @@ def test_a_partial_rollback_names_what_it_left() -> None:
 
 def test_a_host_of_an_earlier_version_reports_no_remarks() -> None:
     assert _rolled_back("account 2 op\n", "").failure.left == ("account op",)
+
+
+def test_a_remark_after_the_last_step_is_no_part_of_the_last_look() -> None:
+    config: Any = argparse.Namespace(host=argparse.Namespace(name="web1", login=Login("192.0.2.1")))
+    events: list[Any] = []
+    connect: Any = None
+    work: Any = argparse.Namespace(run="r", steps=(), risky=False, confirm_within=1)
+    progress = Job(config, work, (), 0.0, events.append, connect)._progress()
+    for frame in (("steps.end",), ("file", "/etc/x", "absent"), ("note", "waiting"), ("end",)):
+        progress.frame(frame)
+    assert progress.after == [("file", "/etc/x", "absent"), ("end",)]
+    assert [event.data for event in events] == [{"text": "waiting"}]

@@ -54,7 +54,8 @@ submit() { # RUN SECONDS|-: how long the job may take in all, where systemd watc
     # The job was killed, and is armed: the host is about to roll it back, or to complete its confirmation. A refused job
     # has no result to wait for.
     if job_unsettled; then
-        emit note "the process of the change has ended; waiting for the host, which rolls the change back or completes it"
+        # Without this file it was killed.
+        [ -e "$run/waiting" ] || emit note "the process of the change has ended; waiting for the host, which rolls the change back or completes it"
         job_wait
     fi
     receipt

@@ -140,7 +140,7 @@ class _Progress(Struct):
             self.refused.append(frame)
         elif kind in ("step.failed", "unhealthy", "died"):
             self.failed.append(frame)
-        self.ended = kind == "steps.end"
+        self.ended = self.ended or kind == "steps.end"
 
     def _fits(self, frame: Frame) -> bool:
         if len(frame) < _FIELDS.get(frame[0], 1):
