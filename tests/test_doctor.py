@@ -16,6 +16,7 @@ NOW = 1_800_000_000.0
 GOOD: dict[str, tuple[str, ...]] = {
     "kernel": ("6.12.43+deb13-amd64",),
     "machine": ("x86_64",),
+    "init": ("systemd", "systemd"),
     **{f"namespace {name}": ("yes",) for name in ("pid", "net", "ipc", "mnt", "uts", "user")},
     "cgroups": ("2", "cpuset cpu io memory hugetlb pids"),
     "overlay": ("loadable",),
@@ -49,6 +50,8 @@ def test_a_suitable_host_has_no_faults() -> None:
     [
         ({"kernel": ("3.9.0",)}, {"kernel": "bad"}),
         ({"machine": ("mips",)}, {"kernel": "bad"}),
+        ({"init": ("none", "sh")}, {"service manager": "bad"}),
+        ({"init": ("openrc", "init")}, {"service manager": "bad"}),
         ({"namespace user": ("no",)}, {"namespaces": "bad"}),
         ({"cgroups": ("2", "cpuset cpu io pids")}, {"cgroups": "bad"}),
         ({"cgroups": ("1", "cpuset cpu memory pids")}, {"cgroups": "warning"}),

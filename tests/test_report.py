@@ -26,7 +26,7 @@ from provision.report.journal import folder, read
 from provision.report.jsonlines import JsonLines
 from provision.report.junit import Junit
 from provision.report.metrics import Metrics
-from provision.report.shown import shown
+from provision.report.shown import Shown, shown
 from provision.report.text import Text
 from provision.report.timeline import timeline
 from provision.report.webhook import Webhook
@@ -334,3 +334,19 @@ def test_a_rollback_is_reported_as_complete_or_partial() -> None:
         assert line == "    restored: " + (f"partial; left: {'; '.join(left)}" if found else "complete")
         event = json.loads(for_programs.getvalue())
         assert (event["restored"], event["left"]) == (restored, list(found))
+
+
+def test_equal_verdicts_of_the_doctor_share_a_line() -> None:
+    out = io.StringIO()
+    text = Text(out)
+    for number in range(1, 21):
+        host = f"web{number:02}"
+        for subject, level, said in (("kernel", "ok", "6.12"), ("clock", "bad" if number == 7 else "ok", "x")):
+            text(Shown("verdict", host, {"subject": subject, "level": level, "text": said}))
+    text(Shown("run.done", "", {"counts": {}, "seconds": 1.0, "mode": "doctor"}))
+    lines = out.getvalue().splitlines()
+    assert lines[:3] == [
+        "web01-web20: ok       kernel: 6.12",
+        "web01-web06, web08-web20: ok       clock: x",
+        "web07: bad      clock: x",
+    ]

@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from provision.distros import FLAVOURS
 from provision.dockerd.daemon_keys import Version
 from provision.dockerd.image_store import image_store
 from provision.lines import words_of
@@ -67,6 +68,7 @@ def examine(
     return [
         distribution(platform, today),
         _kernel(report),
+        _init(report, platform),
         *_namespaces(report),
         _cgroups(report, daemon),
         _module(report, "overlay", "the storage driver overlay2 needs it"),
@@ -99,6 +101,16 @@ def _kernel(report: HostReport) -> Verdict:
     if machine not in ("x86_64", "aarch64", "armv7l", "s390x", "ppc64le"):
         return Verdict("kernel", "bad", f"Docker publishes no packages for {machine}")
     return Verdict("kernel", "ok", f"{release} on {machine}")
+
+
+def _init(report: HostReport, platform: Platform) -> Verdict:
+    """Judge whether the service manager runs that provision uses on this distribution (sd_booted(3), openrc-run(8))."""
+    found, first = report.fields("doctor", "init")
+    wanted = FLAVOURS[platform.flavour].init.name
+    if found != wanted:
+        text = f"{wanted} does not run (the first process is {first}), and provision manages services by it"
+        return Verdict("service manager", "bad", f"{text}: start the host with {wanted}")
+    return Verdict("service manager", "ok", found)
 
 
 def _namespaces(report: HostReport) -> Iterator[Verdict]:

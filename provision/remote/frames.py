@@ -68,7 +68,7 @@ _COUNTS: Mapping[str, tuple[int, int]] = {
     "going": (0, 0),
 }
 #: The same for the keys of ``doctor`` that have more than one field.
-_DOCTOR = {"cgroups": 2, "space": 3}
+_DOCTOR = {"cgroups": 2, "init": 2, "space": 3}
 
 
 def checked(frames: Iterable[tuple[str, ...]]) -> None:

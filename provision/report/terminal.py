@@ -21,6 +21,7 @@ from provision.report.text import (
     CERTIFY,
     ENDS,
     WAVES,
+    Verdicts,
     certify_lines,
     check_lines,
     drift_lines,
@@ -29,7 +30,6 @@ from provision.report.text import (
     hosts_of,
     run_line,
     table,
-    verdict_line,
     versions_line,
     wave_lines,
 )
@@ -65,6 +65,7 @@ class Terminal:
         self.console = console or Console(highlight=False)
         self._ends: list[Shown] = []
         self._checks: list[Shown] = []
+        self._verdicts = Verdicts()
         self._mode = ""
         self._view = view or View()
         self._plans = Plans(self._view)
@@ -83,8 +84,10 @@ class Terminal:
             self._print(self._plans.take(self._style, self.console.width))
         elif event.name == "drift":
             self._print(drift_lines(event, self._style, self._view))
+        elif event.name == "note" and self._mode == "plan":
+            self._print([f"{event.host}: {data['text']}"])
         elif event.name == "verdict":
-            self._print([verdict_line(event, self._style)])
+            self._verdicts.add(event)
         elif event.name == "versions":
             self._print([versions_line(event)])
         elif event.name == "run":
@@ -107,6 +110,7 @@ class Terminal:
                 self._print(self._failure(event.host, failure))
         elif event.name == "run.done":
             self.close()
+            self._print(self._verdicts.take(self._style))
             self._print(self._plans.take(self._style, self.console.width, total=self._mode == "plan"))
             checks = matrix(self._checks, hosts_of(self._ends), self.console.width, self._style)
             self._print(["", *checks, *table(self._ends, data, self._style), *explain_line(self._ends)])

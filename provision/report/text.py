@@ -68,10 +68,21 @@ def drift_lines(event: Shown, style: Style = plain, view: View | None = None) ->
     yield from diff_lines(data["diff"] if isinstance(data["diff"], list) else [], style, view)
 
 
-def verdict_line(event: Shown, style: Style = plain) -> str:
-    """The doctor's verdict on one subject."""
-    level = str(event.data["level"])
-    return f"{event.host}: {style(f'{level:7}', level)}  {event.data['subject']}: {event.data['text']}"
+class Verdicts:
+    """The doctor's verdicts. Hosts with the same verdict share its line; the lines keep the order of the subjects."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, dict[tuple[str, str], list[str]]] = {}
+
+    def add(self, event: Shown) -> None:
+        told = self._hosts.setdefault(str(event.data["subject"]), {})
+        told.setdefault((str(event.data["level"]), str(event.data["text"])), []).append(event.host)
+
+    def take(self, style: Style = plain) -> Iterator[str]:
+        for subject, told in self._hosts.items():
+            for (level, text), hosts in told.items():
+                yield f"{compressed(hosts)}: {style(f'{level:7}', level)}  {subject}: {text}"
+        self._hosts = {}
 
 
 def run_line(event: Shown) -> str:
@@ -143,6 +154,7 @@ class Text:
         self._mode = ""
         self._ends: list[Shown] = []
         self._checks: list[Shown] = []
+        self._verdicts = Verdicts()
 
     def __call__(self, event: Shown) -> None:
         for line in self._lines(event):
@@ -167,7 +179,7 @@ class Text:
         elif event.name == "drift":
             yield from drift_lines(event, view=self._plans.view)
         elif event.name == "verdict":
-            yield verdict_line(event)
+            self._verdicts.add(event)
         elif event.name == "versions":
             yield versions_line(event)
         elif event.name == "run":
@@ -193,6 +205,7 @@ class Text:
             elif self._mode in ("apply", "rollback") or data["status"] != "changed":
                 yield f"{event.host}: {data['status']}"
         elif event.name == "run.done":
+            yield from self._verdicts.take()
             yield ""
             yield from matrix(self._checks, hosts_of(self._ends), 120)
             yield from table(self._ends, data)

@@ -6,6 +6,14 @@ look_doctor() { # DIRECTORY...: where the engine will keep its data (the first o
     IFS= read -r doctor_kernel </proc/sys/kernel/osrelease
     emit doctor kernel "$doctor_kernel"
     emit doctor machine "$(exec uname -m)"
+    doctor_init=none
+    if [ -d /run/systemd/system ]; then
+        doctor_init=systemd
+    elif [ -x /sbin/openrc-run ]; then
+        doctor_init=openrc
+    fi
+    IFS= read -r doctor_first </proc/1/comm
+    emit doctor init "$doctor_init" "$doctor_first"
     for doctor_namespace in pid net ipc mnt uts user; do
         if [ -e "/proc/self/ns/$doctor_namespace" ]; then
             emit doctor "namespace $doctor_namespace" yes
