@@ -35,6 +35,8 @@ HOSTS = [
     "fd53:5348:0::16",
     "FD53:5348:0:0::16",
 ]
+#: Hosts that a mistake would confuse: names that differ in case, and forms of one address.
+ALIKE = (HOSTS[:6] + HOSTS[7:9], HOSTS[9:])
 PATTERNS = [
     *HOSTS,
     "*",
@@ -153,17 +155,15 @@ class Tree:
         choose = self.choose
         config = ("-F", str(self.folder / "config"))
         further = [(), (), (), ("-o", "Port=99"), ("-o", 'User="al ice"'), ("-J", "web2"), ("-4",)]
-        return [
-            Question(
-                host,
-                choose.choice([None, None, 22, 2222]),
-                choose.choice([None, None, "root", "alice"]),
-                (*config, *choose.choice(further)),
-                choose.choice(further),
-                choose.random() < 0.1,
-            )
-            for host in choose.sample(HOSTS, number)
-        ]
+        hosts = choose.sample(choose.choice([HOSTS, *ALIKE]), number)
+
+        def login() -> tuple[int | None, str | None, tuple[str, ...], tuple[str, ...], bool]:
+            port, user = choose.choice([None, None, 22, 2222]), choose.choice([None, None, "root", "alice"])
+            return port, user, (*config, *choose.choice(further)), choose.choice(further), choose.random() < 0.1
+
+        # Most fleets have the same login on each host.
+        same = login() if choose.random() < 0.7 else None
+        return [Question(host, *(same or login())) for host in hosts]
 
     def __str__(self) -> str:
         files = sorted(path for path in self.folder.rglob("*") if path.is_file())
