@@ -308,14 +308,14 @@ def extra_vars(words: list[str]) -> Map:
     from provision.secrets import secret
     from provision.text import limits
     from provision.text.merge import refine
-    from provision.text.yamlfile import Map, load
+    from provision.text.yamlfile import Map, Reader, check_names, load
 
     found = Map()
     for word in words:
         if word.startswith("@"):
-            data: Any = load(Path(word[1:]), limits.text(Path(word[1:]), named=True))
+            data: Any = load(Path(word[1:]), limits.text(Path(word[1:]), named=True), Reader())
         elif word.lstrip().startswith("{"):
-            data = load(Path("--extra-vars"), word)
+            data = load(Path("--extra-vars"), word, Reader())
         else:
             try:
                 pairs = [part.partition("=") for part in shlex.split(word)]
@@ -331,6 +331,7 @@ def extra_vars(words: list[str]) -> Map:
             data = Map((name, value) for name, _, value in pairs)
         if not isinstance(data, Map):
             raise UsageError(f"--extra-vars: {word!r} is not a mapping")
+        check_names(data)
         spec = refine(found.get("spec", Map()), data["spec"]) if "spec" in data else found.get("spec")
         found.update(data)
         found.where.update(data.where)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jinja2
+
 from provision.errors import Note, SpecError, Where
 from provision.inventory import sources
 from provision.inventory.login import Logins, login
@@ -62,8 +64,9 @@ class Inventory:
         allowed = set(self.select(pattern, key="--limit"))
         return [host for host in hosts if host in allowed]
 
-    def scope(self, host: str, play: Map | None = None) -> tuple[Scope, Map]:
-        """The variables of a host with Ansible's magic variables, and its refinements of ``spec`` (unrendered)."""
+    def scope(self, host: str, play: Map | None = None, own: bool = True) -> tuple[Scope, Map]:
+        """The variables of a host with Ansible's magic variables, and its refinements of ``spec`` (unrendered). In
+        ``hostvars`` (not ``own``), ``ansible_host`` exists only where it is set."""
         values, spec = self.variables.of(host, play)
         magic: dict[str, Any] = {
             "inventory_hostname": host,
@@ -74,7 +77,7 @@ class Inventory:
             **self._files(host),
             "playbook_dir": self._playbook_folder,
         }
-        if "ansible_host" not in values and "ansible_ssh_host" not in values:
+        if own and "ansible_host" not in values and "ansible_ssh_host" not in values:
             magic["ansible_host"] = host
         return Scope(values, magic), spec
 
@@ -146,11 +149,19 @@ class _HostVars(Mapping[str, Any]):
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
+        #: A template may visit all hosts, and every host may have such a template.
+        self._found: dict[str, _Lookup] = {}
 
     def __getitem__(self, host: str) -> Any:
-        if host not in self._inventory.tree.hosts:
-            raise SpecError(f"hostvars: no such host: {host}")
-        return _Lookup(self._inventory.scope(host)[0])
+        if host not in self._found:
+            if host not in self._inventory.tree.hosts:
+                missing = jinja2.UndefinedError(f"hostvars: no such host: {host}")
+                raise SpecError(str(missing)) from missing
+            self._found[host] = _Lookup(self._inventory.scope(host, own=False)[0])
+        return self._found[host]
+
+    def __contains__(self, host: object) -> bool:
+        return host in self._inventory.tree.hosts
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._inventory.tree.members("all"))
@@ -167,6 +178,9 @@ class _Lookup(Mapping[str, Any]):
         if name not in self._scope:
             raise KeyError(name)
         return self._scope[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._scope.raw
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._scope.raw)

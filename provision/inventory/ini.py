@@ -134,7 +134,7 @@ class _Reader:
 def _data(value: Any) -> Any:
     """A Python literal as data; a value that JSON can't express is text."""
     if isinstance(value, dict):
-        return {_data(key): _data(one) for key, one in value.items()}
+        return {key: _data(one) for key, one in value.items()}
     if isinstance(value, (list, tuple, set)):
         return [_data(one) for one in value]
     if isinstance(value, bytes):

@@ -6,7 +6,7 @@ from typing import Any
 
 from provision.errors import Note, SpecError, Where
 from provision.inventory.tree import Tree, set_all
-from provision.text.yamlfile import Map, Seq, nearest, sealed
+from provision.text.yamlfile import Map, Seq, check_names, named, nearest, sealed
 
 _GROUP_KEYS = ("hosts", "vars", "children")
 
@@ -14,6 +14,7 @@ _GROUP_KEYS = ("hosts", "vars", "children")
 def add(tree: Tree, data: Map, vault: bool = False) -> None:
     """Add every group of ``data``, in Ansible's order: a child is added to its parent after everything in the child was
     read. ``vault``: the file was encrypted and its values are still plain text; they become secrets."""
+    check_names(data)
     for name, body in data.items():
         _group(tree, _vaulted(name, body) if vault else body, name, data.where[name], name)
 
@@ -44,21 +45,23 @@ def _group(tree: Tree, body: Any, name: str, where: Where, key: str) -> None:
     group = tree.add_group(name, where, key)
     if body is None:
         return
+    check_names(body, key)
     for part, value in body.items():
         place, path = body.where[part], f"{key}.{part}"
         if part not in _GROUP_KEYS:
             hint = nearest(part, _GROUP_KEYS) or "a group has hosts, vars and children"
             _passed_over(tree, "unknown key in a group", place, path, hint)
-        elif value is None:
             continue
-        elif part == "children" and isinstance(value, Seq):
+        if value is None:
+            continue
+        if part == "children" and isinstance(value, Seq):
             _children(tree, name, value, path)
-        elif not isinstance(given := _as_map(value, place), Map):
+            continue
+        if not isinstance(given := _as_map(value, place), Map):
             example = "a name and a colon" if part == "hosts" else "a mapping"
-            raise SpecError(
-                f"must be a mapping, not {type(value).__name__.lower()}", where=place, key=path, hint=example
-            )
-        elif part == "vars":
+            raise SpecError(f"must be a mapping, not {named(value)}", where=place, key=path, hint=f"it needs {example}")
+        check_names(given, path)
+        if part == "vars":
             for variable, one in given.items():
                 tree.set_group(group.name, variable, one, given.where[variable])
         elif part == "hosts":
@@ -91,4 +94,5 @@ def _children(tree: Tree, name: str, children: Seq, key: str) -> None:
 def _hosts(tree: Tree, group: str, pattern: str, variables: Any, where: Where, key: str) -> None:
     if variables is not None and not isinstance(variables, Map):
         raise SpecError("a host's variables must be a mapping", where=where, key=key)
+    check_names(variables or Map(), key)
     set_all(tree, tree.add_hosts(group, pattern, where, key), variables or Map())

@@ -12,7 +12,7 @@ from provision.errors import SpecError, Where, all_of
 from provision.project.rollout_options import RolloutOptions
 from provision.secrets.secret import holds
 from provision.spec.validate import validate
-from provision.text.yamlfile import Map, Seq, closest, load, nearest
+from provision.text.yamlfile import Map, Reader, Seq, check_names, closest, load, nearest
 
 _KEYS = ("name", "hosts", "spec", "vars", "verify", "rollout")
 #: Keys of plays that only Ansible has (ansible.playbook.play.Play).
@@ -58,7 +58,7 @@ def read_playbook(path: Path) -> tuple[list[Play], list[SpecError]]:
         if path.suffix not in (".yml", ".yaml") and path.name == str(path):
             hint = f"hosts are selected by -l {path}; {hint}"
         raise SpecError(f"no such playbook: {path}", hint=hint)
-    data = load(path)
+    data = load(path, reader=Reader())
     if not isinstance(data, Seq):
         raise SpecError("a playbook is a list of plays", where=Where(path, 1), hint='each begins with "- name:"')
     faults: list[SpecError] = []
@@ -86,6 +86,13 @@ def read_playbook(path: Path) -> tuple[list[Play], list[SpecError]]:
 def _play(item: Any, where: Where, key: str, folder: Path, faults: list[SpecError]) -> Play | None:
     if not isinstance(item, Map):
         faults.append(SpecError("a play is a mapping", where=where, key=key))
+        return None
+    try:
+        check_names(item, key)
+        if isinstance(item.get("vars"), Map):
+            check_names(item["vars"], f"{key}.vars")
+    except SpecError as error:
+        faults.append(error)
         return None
     if foreign := [part for part in item if part in _ANSIBLE]:
         message = f"this is a playbook of Ansible: provision has no {foreign[0]}"

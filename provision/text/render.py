@@ -12,9 +12,11 @@ how many steps they may take.
 
 from __future__ import annotations
 
+import difflib
 import re
+import threading
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
-from functools import cache
+from functools import cache, cached_property
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -25,13 +27,14 @@ import jinja2.runtime
 import jinja2.utils
 from jinja2 import nodes
 from jinja2.compiler import Frame
+from jinja2.lexer import TOKEN_STRING, TOKEN_VARIABLE_BEGIN, TOKEN_VARIABLE_END, Lexer
 from jinja2.nativetypes import NativeCodeGenerator, NativeEnvironment, NativeTemplate
 
 from provision.errors import SpecError, Where
 from provision.lines import lines_of
 from provision.secrets import secret
 from provision.text import limits, sandbox
-from provision.text.yamlfile import Map, Seq, Spelled, Unsafe, nearest
+from provision.text.yamlfile import Map, Seq, Spelled, Unsafe, key_text, nearest, text_keys
 
 #: Errors of a template besides jinja2's own. SyntaxError: Python allows at most 20 nested loops.
 _FAILURES = (
@@ -41,12 +44,35 @@ _FAILURES = (
 
 
 def _concat(values: Iterable[Any]) -> Any:
-    """A single value keeps its type; several become text."""
-    parts = iter(values)
+    """A single value keeps its type; several become text. As in Ansible null is no part, and no part is null."""
+    parts = (value for value in values if value is not None)
     head = list(islice(parts, 2))
     if len(head) < 2:
-        return head[0] if head else ""
-    return sandbox.joined(chain(head, parts))
+        return head[0] if head else None
+    return _joined(chain(head, parts))
+
+
+def _joined(values: Iterable[Any]) -> str:
+    return sandbox.joined(_shown(value) for value in values if value is not None)
+
+
+def _shown(value: Any) -> Any:
+    """``value`` with lists in the place of tuples, which YAML does not have."""
+    if not isinstance(value, (dict, list, tuple)):
+        return value
+    sandbox.measured(value)  # a list can have the same list in it many times
+    return _listed(value)
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, dict):
+        parts = {name: _listed(part) for name, part in value.items()}
+        return value if all(part is value[name] for name, part in parts.items()) else parts
+    if not isinstance(value, (list, tuple)):
+        return value
+    items = [_listed(item) for item in value]
+    same = isinstance(value, list) and all(one is other for one, other in zip(items, value, strict=True))
+    return value if same else items
 
 
 class _Lazy(jinja2.runtime.Context):
@@ -57,7 +83,10 @@ class _Lazy(jinja2.runtime.Context):
         # A variable has priority over a global of jinja2 (range, dict), as in Ansible; a name that the template sets
         # itself over both.
         if key not in self.vars and scope is not None and key in scope.raw:
-            return scope[key]
+            try:
+                return scope[key]
+            except SpecError as error:
+                return self.environment.unset(error)  # type: ignore[attr-defined]  # the sandbox's
         return super().resolve_or_missing(key)
 
 
@@ -71,6 +100,18 @@ class _Typed(NativeCodeGenerator):
         return super()._output_child_to_const(node, frame, finalize)
 
 
+class _Lexer(Lexer):
+    """In a string of ``{{ }}`` a backslash is a character, as in Ansible: YAML has replaced its own escapes already. In
+    ``{% %}`` and in template files jinja2's escapes count (Ansible Porting Guide 2.0, "Templates")."""
+
+    def tokeniter(self, *args: Any, **kwargs: Any) -> Iterator[tuple[int, str, str]]:
+        inside = False
+        for line, kind, text in super().tokeniter(*args, **kwargs):
+            if kind in (TOKEN_VARIABLE_BEGIN, TOKEN_VARIABLE_END):
+                inside = kind == TOKEN_VARIABLE_BEGIN
+            yield line, kind, text.replace("\\", "\\\\") if inside and kind == TOKEN_STRING else text
+
+
 class _Native(sandbox.Sandbox, NativeEnvironment):
     """For values in YAML."""
 
@@ -78,21 +119,23 @@ class _Native(sandbox.Sandbox, NativeEnvironment):
     concat = staticmethod(_concat)
     context_class = _Lazy
 
+    @cached_property
+    def lexer(self) -> Lexer:
+        return _Lexer(self)
+
 
 class _NativeTemplate(NativeTemplate):
     environment_class = _Native  # type: ignore[assignment]  # it is both: the sandbox, and native
 
 
 _Native.template_class = _NativeTemplate
-_NATIVE = _Native()
-#: Splits text as ``_NATIVE`` does, but keeps the newline at its end.
-_WHOLE = _Native(keep_trailing_newline=True)
+_NATIVE = _Native(trim_blocks=True)
 
 
 class _Text(sandbox.Sandbox):
     """For template files."""
 
-    concat = staticmethod(sandbox.joined)
+    concat = staticmethod(_joined)
     context_class = _Lazy
 
 
@@ -152,7 +195,8 @@ class Scope:
         self.raw.update(extra or {})
         self._done: dict[str, Any] = {}
         self._defaults: frozenset[str] = frozenset()
-        self._under_way: list[str] = []
+        #: the variables that are being rendered, with the thread that does so
+        self._under_way: list[tuple[int, str]] = []
 
     def with_defaults(self, values: Map) -> Scope:
         """The same variables, and ``values`` for those that are not set."""
@@ -172,46 +216,54 @@ class Scope:
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._done:
-            if name in self._under_way:
-                ring = " -> ".join([*self._under_way[self._under_way.index(name) :], name])
+            here = (threading.get_ident(), name)
+            if here in self._under_way:
+                names = [one for thread, one in self._under_way if thread == here[0]]
+                ring = " -> ".join([*names[names.index(name) :], name])
                 raise SpecError(f"a variable that refers to itself: {ring}", where=self.raw.where.get(name), key=name)
-            self._under_way.append(name)
+            self._under_way.append(here)
             try:
                 self._done[name] = self.render(self.raw[name], name, self.raw.where.get(name))
             finally:
-                self._under_way.pop()
+                self._under_way.remove(here)
         return self._done[name]
 
     def get(self, name: str, default: Any = None) -> Any:
         return self[name] if name in self.raw else default
 
-    def render(self, value: Any, key: str = "", where: Where | None = None, fixed: Fixed = _NOTHING) -> Any:
+    def render(
+        self, value: Any, key: str = "", where: Where | None = None, fixed: Fixed = _NOTHING, spec: bool = False
+    ) -> Any:
         """``value`` with every template in it rendered; mappings and lists keep their places in the file. Those that
-        are ``fixed`` are not copied."""
+        are ``fixed`` are not copied. In a ``spec`` a key is text and may be a template. In a variable a key is no
+        template, as in Ansible."""
         if isinstance(value, str):
             if isinstance(value, Unsafe):
                 secret.use(value)
                 return value
-            return self._text(value, key, where) if _has_template(value) else value
+            if not _has_template(value):
+                return value
+            found = self._text(value, key, where)
+            return text_keys(found) if spec else found
         if value in fixed:
             return value
         if isinstance(value, Map):
             result = Map(here=value.here)
             result.where.update(value.where)
             for name, item in value.items():
-                path = f"{key}.{name}" if key else name
+                path = f"{key}.{name}" if key else key_text(name)
                 place = value.where.get(name, where)
-                shown = self.render(name, path, place)
-                result[str(shown)] = found = self.render(item, path, place, fixed)
+                shown = key_text(self.render(name, path, place)) if spec else name
+                result[shown] = found = self.render(item, path, place, fixed, spec)
                 if (shown != name or found is not item) and place is not None:
-                    result.where[str(shown)] = self._place(item, found, place)
+                    result.where[shown] = self._place(item, found, place)
             return result
         if isinstance(value, Seq):
             items = Seq(here=value.here)
             items.where.extend(value.where)
             for index, item in enumerate(value):
                 place = value.where[index] if index < len(value.where) else where
-                items.append(self.render(item, f"{key}[{index}]", place, fixed))
+                items.append(self.render(item, f"{key}[{index}]", place, fixed, spec))
             return items
         return value
 
@@ -226,7 +278,7 @@ class Scope:
     def whole(self, value: Any, key: str, fixed: Fixed = _NOTHING) -> Any:
         """``value`` rendered, and the result as a whole checked against the limits: a small template can refer to a
         large value many times."""
-        rendered = self.render(value, key, fixed=fixed)
+        rendered = self.render(value, key, fixed=fixed, spec=True)
         try:
             sandbox.measured_size(rendered, fixed.sizes)
         except sandbox.Refused as error:
@@ -251,13 +303,26 @@ def _data(value: Any) -> Any:
     if isinstance(value, str):
         return _known(value if isinstance(value, Unsafe) else str(value))
     if isinstance(value, jinja2.Undefined):
-        str(value)  # for a StrictUndefined this raises the error that names the missing variable
+        value._fail_with_undefined_error()
     if isinstance(value, (Iterator, KeysView, ValuesView, ItemsView, range, set)):
         value = list(value)
     if callable(value):
         raise sandbox.Refused("is a function, not a value")
     sandbox.measured(value)
+    _all_defined(value, set())
     return value
+
+
+def _all_defined(value: Any, seen: set[int]) -> None:
+    """Raises jinja2's error for an undefined value in a list or mapping."""
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ():
+        if isinstance(part, jinja2.Undefined):
+            part._fail_with_undefined_error()
+        if isinstance(part, (dict, list, tuple)):
+            _all_defined(part, seen)
 
 
 def _known(text: str) -> str:
@@ -281,18 +346,12 @@ def _compiled(text: str) -> jinja2.Template:
 
 
 def _ended(value: Any, text: str) -> Any:
-    """``value`` with the last newline of its template ``text``. jinja2 removes it before it knows whether the value is
-    text. With ``|`` and ``>`` YAML gives a list's template such a newline too, and the list must stay a list."""
-    return type(value)(f"{value}\n") if isinstance(value, str) and _keeps_end(text) else value
-
-
-@cache
-def _keeps_end(text: str) -> bool:
-    """Whether a template ends in a newline that no tag removes (``-}}``)."""
-    if not text.endswith("\n"):
-        return False
-    *_, (_, kind, last) = _WHOLE.lex(text)
-    return kind == "data" and last.endswith("\n")
+    """``value`` with the newlines at the end of its template ``text``, of which jinja2 removes the last one and tags
+    remove others. A list's template may end in newlines too, and the list must stay a list."""
+    if not isinstance(value, str):
+        return value
+    missing = len(text) - len(text.rstrip("\n")) - (len(value) - len(value.rstrip("\n")))
+    return type(value)(value + "\n" * missing) if missing > 0 else value
 
 
 def _offset(text: str, line: int) -> int:
@@ -339,10 +398,10 @@ def _near_filter(message: str) -> str:
     name = re.match(r"No filter named '([^']+)'", message)
     if name is None:
         return ""
-    return (
-        nearest(name[1], _NATIVE.filters)
-        or "Ansible's filters of collections are not supported; write the value itself"
-    )
+    close = difflib.get_close_matches(name[1], [one for one in _NATIVE.filters if "." not in one], n=1, cutoff=0.75)
+    if close and "." not in name[1]:
+        return f'did you mean "{close[0]}"?'
+    return "Ansible's filters of collections are not supported; write the value itself"
 
 
 class _Folders(jinja2.FileSystemLoader):

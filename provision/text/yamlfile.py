@@ -56,7 +56,8 @@ _Resolving.add_implicit_resolver(
 
 
 class Map(dict[str, Any]):
-    """A mapping whose ``where[key]`` is the file and line of that key."""
+    """A mapping whose ``where[key]`` is the file and line of that key. A key is text; in a variable's value it may also
+    be a number, true, false or null (:class:`Reader`)."""
 
     __slots__ = ("here", "where")
 
@@ -121,8 +122,9 @@ def number(value: Any, written: str, where: Where, key: str) -> Any:
 
 
 class Reader(Struct):
-    """How a file is read. ``lenient`` uses the last of two equal keys, as Ansible does. ``notes`` collects what Ansible
-    reads differently."""
+    """How a file with Ansible's variables is read: a key has its type (``80`` is a number), except in a spec, where it
+    is text. ``lenient`` uses the last of two equal keys, as Ansible does. ``notes`` collects what Ansible reads
+    differently."""
 
     lenient: bool = False
     notes: list[Note] = field(default_factory=list)
@@ -240,6 +242,11 @@ def _syntax_error(path: Path, error: yaml.MarkedYAMLError) -> SpecError:
     return SpecError(f"not YAML: {problem}", where=Where(path, line), hint=hint)
 
 
+#: Tags of keys that have a type in a file with Ansible's variables.
+_KEY_TYPES = (*_NUMBERS, "tag:yaml.org,2002:bool", "tag:yaml.org,2002:null")
+_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+#: The path of a value in a spec: in a file of variables, in a play, in its ``vars``, in an inventory.
+_IN_SPEC = re.compile(r"(?:\[\d+\]\.|(?:.+\.|\[\d+\]\.)vars\.|.+\.hosts\..+\.)?spec(?:[.\[].*)?", re.DOTALL)
 #: Text for provision that YAML 1.1, and so Ansible, reads as a number.
 _OLD_NUMBERS = re.compile(r"[-+]?(?:0[0-7_]+|0b[01_]+|[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?)")
 #: Variables with the address and the login of a host. Messages show them, so they are plain in a vaulted file too.
@@ -282,10 +289,10 @@ def plain(value: Any, where: Where, key: str = "", depth: int = 0) -> Any:
             return Unsafe(text)
         result = Map(here=where)
         for name, one in value.items():
-            if not isinstance(name, (str, int, float)):
-                raise SpecError("a key must be text", where=where, key=key)
-            result[str(name)] = plain(one, where, f"{key}.{name}" if key else str(name), depth + 1)
-            result.where[str(name)] = where
+            if not isinstance(name, (str, int, float, type(None))):
+                raise SpecError("a key must be text, a number, true, false or null", where=where, key=key)
+            result[name] = plain(one, where, f"{key}.{name}" if key else str(name), depth + 1)  # type: ignore[index]
+            result.where[name] = where  # type: ignore[index]  # not text: a variable's value
         return result
     if isinstance(value, (list, tuple, set, frozenset)):
         items = Seq((plain(one, where, f"{key}[{at}]", depth + 1) for at, one in enumerate(value)), where)
@@ -299,6 +306,8 @@ def plain(value: Any, where: Where, key: str = "", depth: int = 0) -> Any:
 class _Builder:
     def __init__(self, path: Path, loader: Any, vault: bool = False, reader: Reader | None = None) -> None:
         self.path, self.loader, self.vault, self.reader = path, loader, vault, reader
+        #: the depth of values with the tag !unsafe around the current one
+        self._unsafe = 0
 
     def _where(self, node: yaml.Node) -> Where:
         return Where(self.path, node.start_mark.line + 1)
@@ -315,11 +324,19 @@ class _Builder:
             raise SpecError("an alias inside the value that it names", where=self._where(node), key=key)
         if node.tag == "!secret":
             return self._secret(node, key, above)
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, key, (*above, node))
-        if isinstance(node, yaml.SequenceNode):
+        self._unsafe += node.tag == "!unsafe"
+        try:
+            if isinstance(node, yaml.ScalarNode):
+                return self._scalar(node, key)
+            if node.tag not in (*_COLLECTIONS, "!unsafe"):
+                name = node.tag.replace("tag:yaml.org,2002:", "!!")
+                what = "a mapping" if isinstance(node, yaml.MappingNode) else "a list"
+                raise SpecError(f"unknown YAML tag {name} of {what}", where=self._where(node), key=key)
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node, key, (*above, node))
             return self._sequence(node, key, (*above, node))
-        return self._scalar(node, key)  # type: ignore[arg-type]  # not a collection
+        finally:
+            self._unsafe -= node.tag == "!unsafe"
 
     def _secret(self, node: yaml.Node, key: str, above: tuple[yaml.Node, ...]) -> Unsafe:
         """The token that replaces the secret; it is never a template."""
@@ -342,21 +359,27 @@ class _Builder:
             name = key.rpartition(".")[2]
             if name not in REACHING:
                 return Unsafe(secret.from_vault(key, node.value, self._where(node)))
-        if node.tag == "!unsafe":
+        # The tag !unsafe takes the place of the tag that the value has without it: `!unsafe "5"` is a number.
+        tag = self.loader.resolve(yaml.ScalarNode, node.value, (True, False)) if node.tag == "!unsafe" else node.tag
+        if self._unsafe and tag == "tag:yaml.org,2002:str":
             return Unsafe(node.value)
-        if self.reader is not None and not node.style and node.tag == "tag:yaml.org,2002:str":
+        return self._typed(node, tag, key)
+
+    def _typed(self, node: yaml.ScalarNode, tag: str, key: str) -> Any:
+        if self.reader is not None and not node.style and tag == "tag:yaml.org,2002:str":
             self._note_number(node, key)
-        if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
+        if tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
             raise SpecError(
                 f"not a value: a number of more than {_LONGEST_NUMBER} characters",
                 where=self._where(node),
                 key=key,
             )
         try:
-            if node.tag == "tag:yaml.org,2002:int" and node.value.startswith("0o"):
+            if tag == "tag:yaml.org,2002:int" and node.value.startswith("0o"):
                 value = int(node.value.replace("_", ""), 8)
             else:
-                value = self.loader.construct_object(node)
+                plain_node = yaml.ScalarNode(tag, node.value, node.start_mark, node.end_mark)
+                value = self.loader.construct_object(plain_node)
         except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, yaml.YAMLError) as error:
             # With an explicit tag, such as !!bool, PyYAML's constructors raise many types of errors.
             reason = error.problem if isinstance(error, yaml.MarkedYAMLError) else error
@@ -381,24 +404,14 @@ class _Builder:
         for key_node, value_node in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
                 base = self.build(value_node, key, above)
-                if not all(isinstance(part, Map) for part in (base if isinstance(base, Seq) else [base])):
+                parts = base if isinstance(base, Seq) else [base]
+                if not all(isinstance(part, Map) for part in parts):
                     message = f"<< merges a mapping or a list of mappings, not {named(base)}"
                     raise SpecError(message, where=self._where(key_node), key=f"{key}.<<".lstrip("."))
-                merged += [part for part in (base if isinstance(base, Seq) else [base]) if isinstance(part, Map)]
+                merged += reversed(parts)
                 continue
-            if key_node.tag == "!secret":
-                raise SpecError("a key must not be a secret", where=self._where(key_node), key=key)
-            # A key is its text, even if it looks like another type. It is not a secret in a vaulted file either.
-            name = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
-            if not key_node.tag.startswith("tag:yaml.org,2002:") and key_node.tag != "!unsafe":
-                raise SpecError(f"unknown YAML tag {key_node.tag}", where=self._where(key_node), key=key)
-            if name is not None and secret.marked(name):
-                raise SpecError("text must not hold a secret's token", where=self._where(key_node), key=key)
-            if name is None:
-                braces = isinstance(key_node, yaml.MappingNode) and key_node.flow_style
-                hint = "a value that begins with {{ needs quotes" if braces else ""
-                raise SpecError("a key must be text", where=self._where(key_node), key=key, hint=hint)
-            path = f"{key}.{name}" if key else name
+            name = self._key(key_node, key)
+            path = f"{key}.{key_node.value}" if key else key_node.value
             if name in result and self.reader is not None and self.reader.lenient:
                 text = f"{path}: appears twice in one mapping; the last one is used"
                 self.reader.notes.append(Note(text, self._where(key_node), loud=True))
@@ -412,21 +425,70 @@ class _Builder:
                 )
             result[name] = self.build(value_node, path, above)
             result.where[name] = self._place(key_node, value_node)
-        for part in merged:  # the mapping's own keys have priority over those that it merges (YAML's merge key)
-            for name, value in part.items():
-                if name not in result:
-                    result[name] = value
-                    result.where[name] = part.where[name]
+        if merged:
+            # The merged keys come first, but the mapping's own values have priority over them. Of a list, the first
+            # mapping has priority (https://yaml.org/type/merge.html; the order is that of PyYAML, and so of Ansible).
+            own, result = result, Map(here=result.here)
+            for part in (*merged, own):
+                result.update(part)
+                result.where.update(part.where)
         if len(result) == 1 and "__ansible_vault" in result:  # the form in which Ansible writes it into JSON
             return Unsafe(secret.vaulted(key, str(result["__ansible_vault"]), self._where(node)))
         return result
+
+    def _key(self, node: yaml.Node, key: str) -> Any:
+        """The key of a mapping. It is not a secret in a vaulted file either."""
+        where = self._where(node)
+        if node.tag == "!secret":
+            raise SpecError("a key must not be a secret", where=where, key=key)
+        if not node.tag.startswith("tag:yaml.org,2002:") and node.tag != "!unsafe":
+            raise SpecError(f"unknown YAML tag {node.tag}", where=where, key=key)
+        if not isinstance(node, yaml.ScalarNode):
+            raise SpecError("a key must be text", where=where, key=key, hint=_BRACES if _is_template(node) else "")
+        if secret.marked(node.value):
+            raise SpecError("text must not hold a secret's token", where=where, key=key)
+        if self.reader is not None and node.tag in _KEY_TYPES and not _IN_SPEC.fullmatch(key):
+            value = self._typed(node, node.tag, key)
+            return value + 0 if isinstance(value, Number) else value  # type: ignore[operator]  # an int or a float
+        return Unsafe(node.value) if self._unsafe else node.value
+
+
+_BRACES = "a value that begins with {{ needs quotes"
+
+
+def _is_template(node: yaml.Node) -> bool:
+    """Whether a key is ``{x: }`` of ``{{ x }}``."""
+    return isinstance(node, yaml.MappingNode) and node.flow_style is True
+
+
+def key_text(key: object) -> str:
+    """A key as text, as YAML writes it."""
+    if key is None or isinstance(key, bool):
+        return "null" if key is None else str(key).lower()
+    return key if isinstance(key, str) else str(key)
+
+
+def text_keys(value: Any) -> Any:
+    """``value`` with text as the keys of its mappings, as a spec takes them."""
+    if isinstance(value, dict):
+        return {key_text(name): text_keys(one) for name, one in value.items()}
+    return [text_keys(one) for one in value] if isinstance(value, list) else value
+
+
+def check_names(variables: Map, key: str = "") -> None:
+    """Raises :class:`SpecError` where the name of a variable, host or group is not text."""
+    for name in variables:
+        if not isinstance(name, str):
+            where = variables.where.get(name, variables.here)
+            raise SpecError(f"a name must be text, not {named(name)}", where=where, key=key, hint="quote the name")
 
 
 class _Untyped(_Builder):
     def build(self, node: yaml.Node, key: str, above: tuple[yaml.Node, ...]) -> Any:
         if isinstance(node, yaml.ScalarNode):
             return node.value
-        node.tag = "" if node.tag == "!secret" else node.tag  # a tag of provision means nothing here
+        # A tag of provision means nothing here.
+        node.tag = "tag:yaml.org,2002:map" if isinstance(node, yaml.MappingNode) else "tag:yaml.org,2002:seq"
         return super().build(node, key, above)
 
 

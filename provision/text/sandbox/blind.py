@@ -8,7 +8,7 @@ from provision.secrets import secret
 from provision.text.sandbox.bounds import Refused, measured
 
 #: The filters that work on a secret's value.
-WORKING = ("b64encode", "quote", "to_json", "tojson", "urlencode")
+WORKING = ("b64encode", "quote", "to_json", "tojson", "urlencode", "to_nice_json")
 
 
 def _veiled(value: object) -> bool:

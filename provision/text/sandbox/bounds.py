@@ -68,6 +68,21 @@ def step(count: int = 1) -> None:
         raise too_much("the template takes", limits.STEPS)
 
 
+#: How many characters, or values of a list, are worked on in the time of one step.
+_CHARACTERS, _VALUES = 256, 16
+#: Filters and methods that need far more time for a character.
+_SLOW = frozenset(("wordwrap", "urlize", "striptags", "title", "pprint", "xmlattr", "tojson", "wordcount"))
+
+
+def weigh(name: str, *values: object) -> None:
+    """Count the steps of an operation that reads its arguments as a whole."""
+    for value in values:
+        if isinstance(value, str):
+            step(len(value) // (8 if name in _SLOW else _CHARACTERS))
+        elif isinstance(value, (dict, *LISTS)):
+            step(len(value) // _VALUES)
+
+
 def too_much(what: str, limit: limits.Limit) -> Refused:
     return Refused(f"{what} {limits.more(limit)}", limits.hint(limit))
 
@@ -76,12 +91,14 @@ def room(what: str, length: int) -> None:
     """Check the limit before a text of ``length`` characters is made."""
     if length > limits.of(limits.TEXT):
         raise too_much(f"{what} makes", limits.TEXT)
+    step(length // _CHARACTERS)
 
 
 def room_for(what: str, count: int) -> None:
     """Check the limit before a list of ``count`` values is made."""
     if count > limits.of(limits.NODES):
         raise too_much(f"{what} makes", limits.NODES)
+    step(count // _VALUES)
 
 
 def width(what: str, *numbers: object) -> None:
@@ -134,9 +151,10 @@ class _Survey:
 def measured(value: object) -> str:
     """A text in ``value`` that holds a secret, else ``""``; raises :class:`Refused` for a value beyond the limits."""
     if isinstance(value, str):
+        step(len(value) // _CHARACTERS)
         return value if secret.holds(value) else ""
     survey = _Survey()
-    survey.size(value)
+    step(survey.size(value) // _VALUES)
     return survey.text
 
 

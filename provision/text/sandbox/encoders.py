@@ -22,7 +22,7 @@ def _encoder(kind: str, make: Callable[[str], str]) -> Callable[[Any], str]:
     def encode(value: Any) -> str:
         if isinstance(value, bytes):
             value = value.decode("utf-8", "surrogateescape")
-        text = shown(f'filter "{kind}"', value)
+        text = "" if value is None and kind == "quote" else shown(f'filter "{kind}"', value)
         return derived(kind, text, make) if secret.holds(text) else make(text)
 
     return encode
@@ -60,6 +60,10 @@ def _json_in(text: str) -> str:
     return json.dumps(text)[1:-1]
 
 
+def _json_in_unicode(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
 def _json_in_html(text: str) -> str:
     return str(utils.htmlsafe_json_dumps(text, dumps=json.dumps))[1:-1]
 
@@ -75,13 +79,18 @@ def _tojson(environment: jinja2.Environment, value: Any, indent: int | None = No
     return _json("tojson", value, indent, dumps, _json_in_html)
 
 
-def _to_json(value: Any, indent: int | None = None, sort_keys: bool = False) -> str:
+def _to_json(value: Any, indent: int | None = None, sort_keys: bool = False, ensure_ascii: bool = True) -> str:
     """As Ansible's filter: plain JSON, with keys in their order."""
+    encode = _json_in if ensure_ascii else _json_in_unicode
 
     def dumps(value: Any) -> str:
-        return json.dumps(value, indent=indent, sort_keys=sort_keys)
+        return json.dumps(value, indent=indent, sort_keys=sort_keys, ensure_ascii=ensure_ascii)
 
-    return _json("to_json", value, indent, dumps, _json_in)
+    return _json("to_json", value, indent, dumps, encode)
+
+
+def _to_nice_json(value: Any, indent: int = 4, sort_keys: bool = True, ensure_ascii: bool = True) -> str:
+    return _to_json(value, indent, sort_keys, ensure_ascii)
 
 
 def _json(kind: str, value: Any, indent: object, dumps: Callable[[Any], str], encode: Callable[[str], str]) -> str:
@@ -113,5 +122,6 @@ _FUNCTIONS: tuple[Callable[..., str], ...] = (
     _to_json,
     _tojson,
     _urlencode,
+    _to_nice_json,
 )
 ENCODERS = dict(zip(WORKING, _FUNCTIONS, strict=True))

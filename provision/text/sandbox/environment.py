@@ -11,6 +11,7 @@ import jinja2.runtime
 import jinja2.sandbox
 from jinja2 import nodes, utils
 
+from provision.errors import SpecError
 from provision.text.sandbox.blind import blind, through
 from provision.text.sandbox.bounds import (
     CALL,
@@ -78,6 +79,8 @@ class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
         """``obj.attribute``. For a mapping this is the item, unless the name is a method that a template may use."""
         if isinstance(obj, str):
             through(f'".{attribute}"', obj)
+        if isinstance(obj, jinja2.Undefined):
+            return obj
         if reachable(obj, attribute):
             try:
                 value = getattr(obj, attribute)
@@ -90,21 +93,43 @@ class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
             return obj[attribute]
         except (TypeError, LookupError, AttributeError):
             pass
+        except SpecError as error:
+            return self.unset(error)
         if hasattr(type(obj), attribute) or attribute.startswith("_"):
             return self.unsafe_undefined(obj, attribute)
-        return self.undefined(obj=obj, name=attribute)
+        return self._missing(obj, attribute)
+
+    def _missing(self, obj: Any, name: Any) -> Any:
+        kinds = ((Mapping, "the mapping has no key"), ((list, tuple), "the list has no item"))
+        what = next((text for kind, text in kinds if isinstance(obj, kind)), "")
+        return self.undefined(hint=f"{what} {name!r}") if what else self.undefined(obj=obj, name=name)
+
+    def unset(self, error: SpecError) -> jinja2.Undefined:
+        """The undefined value of a variable whose own template needs a variable that is not defined, as in Ansible. Any
+        other error is raised."""
+        if not isinstance(error.__cause__, jinja2.UndefinedError):
+            raise error
+
+        def same(message: str | None = None) -> SpecError:
+            return error
+
+        return self.undefined(exc=same)  # type: ignore[arg-type]  # a class of errors in jinja2's annotation
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         """``obj[argument]``, or else the attribute of that name."""
         if isinstance(obj, str):
             through("an index []", obj)
+        if isinstance(obj, jinja2.Undefined):
+            return obj
         blind("a key in []", argument)
         try:
             return obj[argument]
+        except SpecError as error:
+            return self.unset(error)
         except (AttributeError, TypeError, LookupError):
             if isinstance(argument, str):
                 return self.getattr(obj, str(argument))
-        return self.undefined(obj=obj, name=argument)
+        return self._missing(obj, argument)
 
     def get_template(self, name: Any, parent: str | None = None, globals: Any = None) -> jinja2.Template:
         step(CALL)

@@ -6,16 +6,17 @@ A filter or test that is not named here, or that a later jinja2 adds, is assumed
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from typing import Any
 
 import jinja2
 from jinja2.filters import make_attrgetter
 
-from provision.text.sandbox.ansible_filters import FILTERS
+from provision.text.sandbox.ansible_data import STRUCTURAL, different
+from provision.text.sandbox.ansible_filters import FILTERS, TESTS
 from provision.text.sandbox.blind import blind, through
-from provision.text.sandbox.bounds import GROWTH, WIDTHS, percent, room, step, width
+from provision.text.sandbox.bounds import GROWTH, WIDTHS, percent, room, step, weigh, width
 from provision.text.sandbox.encoders import ENCODERS
 from provision.text.sandbox.operators import INTERNAL, comparison
 from provision.text.sandbox.text import joined, shown
@@ -29,6 +30,11 @@ def _all_blind(what: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None
 
 def first_through(what: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     for value in args[:1]:
+        through(what, value)
+
+
+def _all_through(what: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    for value in (*args, *kwargs.values()):
         through(what, value)
 
 
@@ -59,9 +65,15 @@ _FILTERS: dict[str, Check] = {
     **dict.fromkeys(_PASSING, _anything),
     **dict.fromkeys(_GOING_THROUGH, first_through),
     "dictsort": _sorted_dict,
+    **dict.fromkeys(STRUCTURAL, _all_through),
     "mandatory": _anything,
     "ternary": _first_blind,
+    "type_debug": _anything,
 }
+
+
+#: Filters and tests that work on an undefined value. Of any other one the result is undefined too, as in Ansible.
+_OF_UNDEFINED = ("default", "d", "mandatory", "ternary", "type_debug", "defined", "undefined", *INTERNAL)
 
 
 #: Filters that compare the items of a list, by an attribute where one is given.
@@ -83,6 +95,17 @@ def _join(environment: jinja2.Environment, value: Any, d: object = "", attribute
     return joined(value, shown('filter "join"', d))
 
 
+@jinja2.pass_environment
+def _unique(environment: jinja2.Environment, value: Any, case_sensitive: Any = None, attribute: Any = None) -> Any:
+    """Items that have no hash (lists and mappings) are compared one by one, as in Ansible."""
+    try:
+        return list(jinja2.filters.do_unique(environment, value, bool(case_sensitive), attribute))
+    except TypeError:
+        if attribute is not None or case_sensitive is False:
+            raise
+        return different(value)
+
+
 def _string(value: Any) -> Any:
     return value if isinstance(value, str) else shown('filter "string"', value)
 
@@ -97,6 +120,11 @@ def _guarded(kind: str, name: str, function: Callable[..., Any], check: Check) -
     def guarded(*args: Any, **kwargs: Any) -> Any:
         step()
         given = args[skip:]
+        if name not in _OF_UNDEFINED:
+            for value in (*given, *kwargs.values()):
+                if isinstance(value, jinja2.Undefined):
+                    return value
+        weigh(name, *given)
         check(what, given, kwargs)
         if name in WIDTHS:
             width(what, *given[1:], *kwargs.values())
@@ -104,7 +132,8 @@ def _guarded(kind: str, name: str, function: Callable[..., Any], check: Check) -
             room(what, growth(*given, **kwargs))
         if name == "format":
             percent(what, str(given[0]), kwargs or given[1:])
-        return function(*args, **kwargs)
+        found = function(*args, **kwargs)
+        return list(found) if isinstance(found, Iterator) else found
 
     return guarded
 
@@ -117,6 +146,9 @@ def _comparing(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def guarded(environment: jinja2.Environment, value: Any, *args: Any, **kwargs: Any) -> Any:
         step()
+        if isinstance(value, jinja2.Undefined):
+            return value
+        weigh(name, value)
         through(what, value)
         items = list(value)
         attribute = signature.bind(environment, items, *args, **kwargs).arguments.get("attribute")
@@ -126,26 +158,31 @@ def _comparing(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             parts = [attribute] if isinstance(attribute, int) else str(attribute).split(",")
             for getter in [make_attrgetter(environment, part) for part in parts]:
                 blind(what, [getter(item) for item in items])
-        return function(environment, items, *args, **kwargs)
+        found = function(environment, items, *args, **kwargs)
+        return list(found) if isinstance(found, Iterator) else found
 
     return guarded
 
 
 def filters(given: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
-    functions = {**given, **FILTERS, **ENCODERS, "join": _join, "string": _string}
+    functions = {**given, **FILTERS, **ENCODERS, "join": _join, "string": _string, "unique": _unique}
     found = {
         name: _comparing(name, function)
         if name in _COMPARING
         else _guarded("filter", name, function, _FILTERS.get(name, _all_blind))
         for name, function in functions.items()
     }
-    return {**found, **INTERNAL}
+    return {**found, **_full_names(found), **INTERNAL}
+
+
+def _full_names(found: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
+    return {f"ansible.builtin.{name}": function for name, function in found.items()}
 
 
 def tests(given: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
     found = {
         name: _guarded("test", name, function, _anything if name in _OF_TYPE else _all_blind)
-        for name, function in given.items()
+        for name, function in {**given, **TESTS}.items()
     }
     # jinja2 has several names for each of them, all with the same function.
     names = {given[word]: word for word in ("eq", "ne", "gt", "ge", "lt", "le", "in")}
@@ -153,4 +190,4 @@ def tests(given: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
     for name, function in given.items():
         if (word := names.get(function)) is not None:
             found[name] = comparison(words.get(word, word))
-    return found
+    return {**found, **_full_names(found)}

@@ -1,0 +1,255 @@
+"""Filters of Ansible on lists and mappings, by the documentation of each (``ansible-doc -t filter NAME``).
+
+The result of a filter on sets has the order of its inputs. Ansible's has none: it changes from run to run.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import jinja2
+
+from provision.text.sandbox.blind import blind
+from provision.text.sandbox.bounds import Refused, measured_size, room_for, step
+
+_MERGES = ("replace", "keep", "append", "prepend", "append_rp", "prepend_rp")
+
+
+def _list(name: str, value: Any) -> list[Any]:
+    """The items of ``value``. Raises :class:`Refused` for a value without items."""
+    if not isinstance(value, Iterable):
+        raise Refused(f'filter "{name}" takes lists, not {value!r}')
+    return list(value)
+
+
+def combine(*terms: Any, recursive: bool = False, list_merge: str = "replace") -> Any:
+    if list_merge not in _MERGES:
+        raise Refused(f'filter "combine": list_merge is one of {", ".join(_MERGES)}')
+    if list_merge.endswith("_rp"):
+        blind('filter "combine"', *terms)
+    maps = flatten(terms, levels=1)
+    for one in maps:
+        if not isinstance(one, Mapping):
+            raise Refused(f'filter "combine" takes mappings, not {type(one).__name__}')
+    result: Any = maps[0] if maps else {}
+    for one in maps[1:]:
+        result = _merged(result, one, recursive, list_merge)
+    return result
+
+
+def _merged(low: Any, high: Any, recursive: bool, lists: str) -> dict[Any, Any]:
+    step(1 + len(low) + len(high))
+    result = dict(low)
+    for key, new in high.items():
+        old = result.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping) and recursive:
+            new = _merged(old, new, recursive, lists)
+        elif isinstance(old, list) and isinstance(new, list):
+            new = _merged_lists(old, new, lists)
+        result[key] = new
+    return result
+
+
+def _merged_lists(old: list[Any], new: list[Any], how: str) -> list[Any]:
+    room_for('filter "combine"', len(old) + len(new))
+    if how in ("replace", "keep"):
+        return new if how == "replace" else old
+    if how.endswith("_rp"):
+        _compared(old, new)
+        old = [item for item in old if item not in new]
+    return old + new if how.startswith("append") else new + old
+
+
+def _compared(left: Any, right: Any) -> None:
+    """Count the steps of comparing each item of a list with each of another one."""
+    step(measured_size(left, {}) * (1 + len(right)) // 8 + measured_size(right, {}))
+
+
+def dict2items(value: Any, key_name: str = "key", value_name: str = "value") -> list[dict[str, Any]]:
+    if not isinstance(value, Mapping):
+        raise Refused(f'filter "dict2items" takes a mapping, not {type(value).__name__}')
+    return [{key_name: key, value_name: one} for key, one in value.items()]
+
+
+def items2dict(value: Any, key_name: str = "key", value_name: str = "value") -> dict[Any, Any]:
+    items = _list("items2dict", value)
+    if not all(isinstance(item, Mapping) and key_name in item and value_name in item for item in items):
+        raise Refused(f'filter "items2dict" takes mappings with {key_name} and {value_name}')
+    blind('a key in filter "items2dict"', [item[key_name] for item in items])
+    return {item[key_name]: item[value_name] for item in items}
+
+
+def flatten(value: Any, levels: int | None = None, skip_nulls: bool = True) -> list[Any]:
+    found: list[Any] = []
+    for item in value:
+        if skip_nulls and (item is None or (isinstance(item, str) and item in ("None", "null"))):
+            continue
+        if isinstance(item, (list, tuple)) and (levels is None or levels >= 1):
+            found += flatten(item, None if levels is None else int(levels) - 1, skip_nulls)
+            room_for('filter "flatten"', len(found))
+        else:
+            found.append(item)
+    step(len(found))
+    return found
+
+
+def subelements(value: Any, path: Any, skip_missing: bool = False) -> list[tuple[Any, Any]]:
+    if not isinstance(value, (Mapping, list)):
+        raise Refused('filter "subelements" takes a list or a mapping')
+    names = path if isinstance(path, list) else str(path).split(".")
+    found: list[tuple[Any, Any]] = []
+    for element in value.values() if isinstance(value, Mapping) else value:
+        inner: Any = element
+        for name in names:
+            if not isinstance(inner, Mapping) or (name not in inner and not skip_missing):
+                raise Refused(f'filter "subelements": an item has no {name}')
+            inner = inner.get(name, [])
+            if not isinstance(inner, (Mapping, list)):
+                break
+        if not isinstance(inner, list):
+            raise Refused(f'filter "subelements": {".".join(map(str, names))} is not a list')
+        found += [(element, item) for item in inner]
+        room_for('filter "subelements"', len(found))
+    return found
+
+
+def rekey_on_member(value: Any, key: Any, duplicates: str = "error") -> dict[Any, Any]:
+    found: dict[Any, Any] = {}
+    for item in value.values() if isinstance(value, Mapping) else _list("rekey_on_member", value):
+        if not isinstance(item, Mapping) or key not in item:
+            raise Refused(f'filter "rekey_on_member": an item has no {key}')
+        blind('a key in filter "rekey_on_member"', item[key])
+        if item[key] in found and duplicates != "overwrite":
+            raise Refused(f'filter "rekey_on_member": {item[key]!r} is not unique')
+        found[item[key]] = item
+    return found
+
+
+@jinja2.pass_environment
+def extract(environment: jinja2.Environment, key: Any, container: Any, more: Any = None) -> Any:
+    blind('a key in filter "extract"', key, more)
+    for one in [key, *([] if more is None else more if isinstance(more, list) else [more])]:
+        container = environment.getitem(container, one)
+    return container
+
+
+def different(items: list[Any]) -> list[Any]:
+    """The different items, in their order."""
+    try:
+        return list(dict.fromkeys(items))
+    except TypeError:
+        _compared(items, items)
+        return [item for at, item in enumerate(items) if item not in items[:at]]
+
+
+def _inside(name: str, value: Any, other: Any) -> tuple[list[Any], Callable[[Any], bool]]:
+    """The different items of ``value``, and whether an item is in ``other``."""
+    items, others = different(_list(name, value)), _list(name, other)
+    try:
+        known = frozenset(others)
+        hash(tuple(items))
+        return items, known.__contains__
+    except TypeError:
+        _compared(items, others)
+        return items, others.__contains__
+
+
+def union(value: Any, other: Any) -> list[Any]:
+    return different([*_list("union", value), *_list("union", other)])
+
+
+def intersect(value: Any, other: Any) -> list[Any]:
+    items, inside = _inside("intersect", value, other)
+    return [item for item in items if inside(item)]
+
+
+def difference(value: Any, other: Any) -> list[Any]:
+    items, inside = _inside("difference", value, other)
+    return [item for item in items if not inside(item)]
+
+
+def symmetric_difference(value: Any, other: Any) -> list[Any]:
+    return [*difference(value, other), *difference(other, value)]
+
+
+def zipped(*lists: Any) -> list[Any]:
+    return list(zip(*lists, strict=False))
+
+
+def zip_longest(*lists: Any, fillvalue: Any = None) -> list[Any]:
+    return list(itertools.zip_longest(*lists, fillvalue=fillvalue))
+
+
+def product(*lists: Any, repeat: int = 1) -> list[Any]:
+    given = [_list("product", one) for one in lists] * min(max(repeat, 0), 100)
+    count = math.prod(len(one) for one in given)
+    room_for('filter "product"', count * max(len(given), 1))
+    step(count)
+    return list(itertools.product(*given))
+
+
+def combinations(value: Any, size: int) -> list[Any]:
+    items = _list("combinations", value)
+    count = math.comb(len(items), size)
+    room_for('filter "combinations"', count * max(size, 1))
+    step(count)
+    return list(itertools.combinations(items, size))
+
+
+def permutations(value: Any, size: int | None = None) -> list[Any]:
+    items = _list("permutations", value)
+    length = len(items) if size is None else size
+    if length > 100:
+        raise Refused('filter "permutations" takes at most 100 items')
+    count = math.perm(len(items), length)
+    room_for('filter "permutations"', count * max(length, 1))
+    step(count)
+    return list(itertools.permutations(items, length))
+
+
+def subset(value: Any, other: Any) -> bool:
+    return set(value) <= set(other)
+
+
+def superset(value: Any, other: Any) -> bool:
+    return set(value) >= set(other)
+
+
+def contains(value: Any, item: Any) -> bool:
+    return bool(item in value)
+
+
+#: Filters that return values unchanged, and read only keys and the structure of their input.
+STRUCTURAL: dict[str, Callable[..., Any]] = {
+    "combine": combine,
+    "dict2items": dict2items,
+    "items2dict": items2dict,
+    "flatten": flatten,
+    "subelements": subelements,
+    "rekey_on_member": rekey_on_member,
+    "extract": extract,
+    "zip": zipped,
+    "zip_longest": zip_longest,
+    "product": product,
+    "combinations": combinations,
+    "permutations": permutations,
+}
+#: Filters that compare items.
+SETS: dict[str, Callable[..., Any]] = {
+    "union": union,
+    "intersect": intersect,
+    "difference": difference,
+    "symmetric_difference": symmetric_difference,
+}
+TESTS: dict[str, Callable[..., Any]] = {
+    "subset": subset,
+    "issubset": subset,
+    "superset": superset,
+    "issuperset": superset,
+    "contains": contains,
+    "any": any,
+    "all": all,
+}
