@@ -510,11 +510,11 @@ def test_a_password_is_asked_at_the_controllers_terminal(fleet: Fleet, count: in
 def test_a_question_is_asked_once_where_it_has_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def answer(prompt: str) -> str:
-        asked.append(prompt)
+    def answer(self: Prompter, question: str, until: float) -> str:
+        asked.append(question)
         return f"answer {len(asked)}"
 
-    monkeypatch.setattr("getpass.getpass", answer)
+    monkeypatch.setattr(Prompter, "_asked", answer)
     prompter = Prompter(True)
     assert [prompter.ask("key", "passphrase", once=True) for _ in range(2)] == ["answer 1"] * 2
     assert [prompter.ask("host", "password") for _ in range(2)] == ["answer 2", "answer 3"]

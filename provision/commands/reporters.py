@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ from provision.commands import options
 from provision.visible import discard, say, told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from provision.load import Loaded
     from provision.model import Event
@@ -34,6 +36,9 @@ class Listeners:
         #: by the name of what they write
         self._all: dict[str, Callable[[Shown], None]] = {_OUTPUT: _by_drift(args, self.main)}
         self._webhook = self._named(args, run)
+        #: what standard output receives after a question, while one is open
+        self._held: list[Shown] | None = None
+        self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
         from provision.report.shown import shown
@@ -41,11 +46,41 @@ class Listeners:
         if self._also is not None:
             self._also(event)
         visible = shown(event)
-        for name, listener in list(self._all.items()):
-            try:
-                listener(visible)
-            except OSError as error:
-                self._lost(name, error)
+        for name in list(self._all):
+            self._pass_on(name, visible)
+
+    def _pass_on(self, name: str, event: Shown) -> None:
+        if name != _OUTPUT:
+            self._tell(name, event)
+            return
+        with self._lock:
+            if self._held is None:
+                self._tell(name, event)
+            else:
+                self._held.append(event)
+
+    def _tell(self, name: str, event: Shown) -> None:
+        try:
+            self._all[name](event)
+        except OSError as error:
+            self._lost(name, error)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Write nothing to the terminal while the operator types an answer; the events follow after it."""
+        with self._lock:
+            self._held = []
+        try:
+            with getattr(self.main, "paused", nullcontext)():
+                yield
+        finally:
+            self._resume()
+
+    def _resume(self) -> None:
+        with self._lock:
+            held, self._held = self._held or [], None
+            for event in held:
+                self._tell(_OUTPUT, event)
 
     def add(self, name: str, listener: Callable[[Shown], None]) -> None:
         """Add a reporter. ``name`` is what it writes, for the message when that fails."""
@@ -60,6 +95,7 @@ class Listeners:
         say(f"provision: {name} cannot be written: {told(error)}; the run continues without it")
 
     def close(self) -> None:
+        self._resume()
         try:
             self.main.close()
         except OSError as error:

@@ -196,10 +196,12 @@ def _rollout(
     from provision.rollout.roll_out import Rollout
 
     fan_out = None
+    ways.prompter.paused = listeners.paused
     try:
         fan_out = clustering.fan_out(args, options, request, found)
         yield Rollout(found.configs, found.context, ways, options, request, listeners, fan_out)
     finally:
+        ways.prompter.cancel()
         listeners.close()
         if fan_out is not None:
             fan_out.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from msgspec.structs import replace
 from rich.color import ColorSystem
@@ -134,6 +135,17 @@ class Terminal:
         finally:
             self._status.answered()
             self._live.start()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Remove the display of the hosts while the operator types an answer to another question."""
+        started = self._live.is_started
+        self._live.stop()
+        try:
+            yield
+        finally:
+            if started:
+                self._live.start()
 
     def close(self) -> None:
         self._live.stop()

@@ -250,9 +250,9 @@ class Processes:
     def _on_idle(self, process: _Process) -> None:
         process.busy = False
 
-    def _on_ask(self, process: _Process, number: int, subject: str, prompt: str, once: bool) -> None:
+    def _on_ask(self, process: _Process, number: int, subject: str, prompt: str, once: bool, until: float) -> None:
         def ask() -> None:
-            process.send("answer", number, self._prompter.ask(subject, prompt, once))
+            process.send("answer", number, self._prompter.ask(subject, prompt, once, until))
 
         # The other hosts continue while the operator types.
         threading.Thread(target=ask, name="question", daemon=True).start()

@@ -227,6 +227,7 @@ class Rollout:
             if again:
                 text = "exiting now; each host in progress finishes its change or rolls it back"
                 self._leaving = True
+            self.transport.prompter.cancel()
             self._emit(Event("interrupted", data={"text": text}))
             self._result.interrupted = True
             self._stopping = _INTERRUPTED

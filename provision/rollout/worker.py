@@ -158,8 +158,8 @@ class Worker:
     def send(self, word: str, *words: Any) -> None:
         self._pipe.send(word, *words)
 
-    def _ask(self, subject: str, prompt: str, once: bool) -> str | None:
-        answer: str | None = self.call("ask", subject, prompt, once)
+    def _ask(self, subject: str, prompt: str, once: bool, until: float) -> str | None:
+        answer: str | None = self.call("ask", subject, prompt, once, until)
         return answer
 
     @contextmanager

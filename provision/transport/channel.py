@@ -12,12 +12,25 @@ from typing import IO, Any, cast
 import paramiko
 
 from provision.lines import lines_of
+from provision.secrets import secret
 
 _PIECE = 65_536
+#: Bytes of an output that are read ahead, as much as the window of a channel of paramiko: ssh and the host wait then.
+_UNREAD = 2 * 1024 * 1024
+#: Seconds until a full buffer is checked again.
+_PAUSE = 0.2
 #: Seconds for a process to end after its standard input was closed.
 _ENDS = 5.0
 #: Messages in ssh's log that are not errors.
-_NO_ERRORS = ("Warning: Permanently added", "Authenticated to ", "Connection to ", "Pseudo-terminal ")
+_NO_ERRORS = (
+    "Warning: Permanently added",
+    "Authenticated to ",
+    "Connection to ",
+    "Pseudo-terminal ",
+    "Transferred: ",
+    "Bytes per second: ",
+    "Killed by signal ",
+)
 #: The exit status of ssh itself when it fails (ssh(1)).
 FAILED = 255
 
@@ -36,12 +49,13 @@ class ProcessChannel(paramiko.Channel):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
+            env=secret.environment(),  # it is also the environment of ProxyCommand and KnownHostsCommand
             # provision handles Ctrl-C itself, and only provision may ask questions at the terminal.
             start_new_session=True,
         )
         pipes = self._process.stdin, self._process.stdout, self._process.stderr
         self._stdin, out, err = (cast(IO[bytes], pipe) for pipe in pipes)
-        self._ended = threading.Event()
+        self._ended, self._taken = threading.Event(), threading.Event()
         self._readers = [
             threading.Thread(target=self._read, args=(pipe, into), name="ssh-output", daemon=True)
             for pipe, into in ((out, self.in_buffer), (err, self.in_stderr_buffer))
@@ -53,16 +67,7 @@ class ProcessChannel(paramiko.Channel):
     @property
     def failed(self) -> bool:
         """Whether ssh itself has failed: only then its log has an error."""
-        return self._ended.is_set() and self._process.returncode == FAILED and bool(self.logged)
-
-    @property
-    def logged(self) -> str:
-        """The error that ssh logged."""
-        try:
-            lines = lines_of(self._log.read_text(errors="replace"))
-        except OSError:
-            return ""
-        return "\n".join(line.strip(" \r") for line in lines if line and not line.startswith(_NO_ERRORS))
+        return self._ended.is_set() and self._process.returncode == FAILED and bool(logged(self._log))
 
     def wait(self, seconds: float) -> bool:
         """Whether ssh ends within this many seconds."""
@@ -85,6 +90,16 @@ class ProcessChannel(paramiko.Channel):
             self._ended.wait(_ENDS)
             raise OSError("ssh has ended") from error
 
+    def recv(self, nbytes: int) -> bytes:
+        data = super().recv(nbytes)
+        self._taken.set()
+        return data
+
+    def recv_stderr(self, nbytes: int) -> bytes:
+        data = super().recv_stderr(nbytes)
+        self._taken.set()
+        return data
+
     def shutdown_write(self) -> None:
         pipe = self._stdin
         with contextlib.suppress(OSError):
@@ -106,15 +121,27 @@ class ProcessChannel(paramiko.Channel):
         with pipe, contextlib.suppress(OSError, ValueError):
             while data := os.read(pipe.fileno(), _PIECE):
                 into.feed(data)
+                while len(into) > _UNREAD and not self._ended.is_set() and not self.closed:
+                    self._taken.clear()
+                    self._taken.wait(_PAUSE)
 
     def _wait(self) -> None:
         for reader in self._readers:
             reader.join()
         status = self._process.wait()
-        broken = status < 0 or (status == FAILED and bool(self.logged))
+        broken = status < 0 or (status == FAILED and bool(logged(self._log)))
         self.exit_status = -1 if broken else status
         self._ended.set()
         self.eof_received = self.closed = True
         self.status_event.set()
         self.in_buffer.close()
         self.in_stderr_buffer.close()
+
+
+def logged(log: Path) -> str:
+    """The errors in a log of ssh."""
+    try:
+        lines = lines_of(log.read_text(errors="replace"))
+    except OSError:
+        return ""
+    return "\n".join(line.strip(" \r") for line in lines if line and not line.startswith(_NO_ERRORS))

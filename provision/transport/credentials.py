@@ -7,6 +7,7 @@ import base64
 import contextlib
 import copy
 import io
+import math
 import os
 import re
 import socket
@@ -32,7 +33,7 @@ from provision.errors import SpecError, Where
 from provision.lines import lines_of
 from provision.model import Login
 from provision.transport.known_hosts import public_blob
-from provision.transport.prompter import Prompter
+from provision.transport.prompter import Prompter, quoted
 from provision.transport.public_key import Handler, Question
 from provision.transport.target import Target
 
@@ -79,14 +80,17 @@ class Keys:
                 self._public[path] = public_half(path)
             return self._public[path]
 
-    def unlock(self, path: Path) -> PKey:
-        """Load a key, and ask the operator for its passphrase. Raises :class:`SpecError` without a passphrase."""
+    def unlock(self, path: Path, until: float = math.inf) -> PKey:
+        """Load a key, and ask the operator for its passphrase, up to the time ``until``. Raises :class:`SpecError`
+        without a passphrase."""
         with self._lock:
             try:
                 return self.load(path)
             except Encrypted:
                 if path not in self._passphrases:
-                    self._passphrases[path] = self.prompter.ask(str(path), "passphrase of the key", once=True)
+                    self._passphrases[path] = self.prompter.ask(
+                        str(path), "passphrase of the key", once=True, until=until
+                    )
             try:
                 return self.load(path)
             except (Encrypted, SpecError) as error:
@@ -176,7 +180,8 @@ class Agent(AgentSSH):
 
 
 class Credentials(Struct):
-    """Logs in on a paramiko transport whose host is verified (``auth_strategy`` of paramiko's client)."""
+    """Logs in on a paramiko transport whose host is verified (``auth_strategy`` of paramiko's client). ``until`` is the
+    latest end of a question to the operator (``time.monotonic``)."""
 
     login: Login
     target: Target
@@ -189,6 +194,7 @@ class Credentials(Struct):
     offered: set[str] = set()
     unwanted: set[bytes] = set()
     sent_password: bool = False
+    until: float = math.inf
 
     def authenticate(self, transport: paramiko.Transport) -> list[str]:
         """Returns the empty list. Raises ``paramiko.AuthenticationException``."""
@@ -321,12 +327,11 @@ class Credentials(Struct):
         if password is not None and not self.sent_password and _asks_for_password(prompt):
             self.sent_password = True
             return password
-        said = self._asked(prompt)
+        asks = f"the host asks {quoted(prompt)}"
+        said = self._asked(asks)
         if said is None:
-            asks = prompt.strip(" \t\r\n:")
-            raise paramiko.AuthenticationException(
-                f"the host asks {asks!r}, which only an operator at a terminal can answer"
-            )
+            why = "the operator did not answer" if self._may_ask else "which only an operator at a terminal can answer"
+            raise paramiko.AuthenticationException(f"{asks}, {why}")
         return said
 
     @property
@@ -334,7 +339,8 @@ class Credentials(Struct):
         return self.prompter.interactive and self.target.found.get("batchmode", "no") != "yes"
 
     def _asked(self, prompt: str) -> str | None:
-        return self.prompter.ask(f"{self.target.user}@{self.target.name}", prompt) if self._may_ask else None
+        subject = f"{self.target.user}@{self.target.name}"
+        return self.prompter.ask(subject, prompt, until=self.until) if self._may_ask else None
 
     def _accepted(self, key: PKey) -> bool:
         """Whether PubkeyAcceptedAlgorithms and RequiredRSASize allow the key."""
@@ -420,7 +426,7 @@ class Credentials(Struct):
         if not self._would_accept(transport, path, forms):
             return None
         try:
-            return self.keys.unlock(path)
+            return self.keys.unlock(path, self.until)
         except SpecError as error:
             if named:
                 raise

@@ -47,3 +47,9 @@ def not_begun(login: Login, status: int | None, out: bytes, err: bytes) -> NotBe
         "or does a start file such as ~/.bashrc exit or read standard input?)"
     )
     return NotBegun("protocol", message, detail=printed)
+
+
+def in_words(error: Exception) -> str:
+    """The text of an error of a connection. Some errors of paramiko and of sockets have none."""
+    said = str(error).strip()
+    return said or ("the connection was closed" if isinstance(error, (EOFError, OSError)) else type(error).__name__)

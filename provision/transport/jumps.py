@@ -94,6 +94,7 @@ def hop(text: str, login: Login) -> Login:
         user=user or None,
         key_file=login.key_file,
         known_hosts=login.known_hosts,
+        transport=login.transport,
         hop=True,
         ssh_before=_passed_on(login, before),
     )

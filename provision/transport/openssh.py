@@ -8,6 +8,7 @@ needs one login and one exec.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import secrets
 import shlex
@@ -15,6 +16,8 @@ import shutil
 import tempfile
 import threading
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from msgspec import Struct
@@ -22,15 +25,15 @@ from msgspec import Struct
 from provision.lines import lines_of
 from provision.model import Login
 from provision.remote.protocol import NOISE
-from provision.transport.channel import FAILED, ProcessChannel
-from provision.transport.failure import Dropped, HostError, not_begun
+from provision.transport.bound import Bound
+from provision.transport.channel import FAILED, ProcessChannel, logged
+from provision.transport.failure import CutOff, Dropped, HostError, not_begun
 from provision.transport.line import Line
 from provision.transport.proxy_command import ProxyCommand
-from provision.transport.sockets import Watchdog
-from provision.transport.ssh_config import SYSTEM_FILE, user_file
 from provision.transport.target import Target
 
-#: ssh's message -> the failure of the host. The first match counts.
+#: ssh's message in its log -> the failure of the host. The first match counts. The log has no text of the host: ssh
+#: writes a host's banner to standard error.
 _SAYS = (
     (
         r"Host key verification failed|IDENTIFICATION HAS CHANGED|REVOKED HOST KEY|host key is known|Host key .*revoke",
@@ -38,57 +41,63 @@ _SAYS = (
     ),
     (r"KnownHostsCommand failed", "host_key"),
     (r"Permission denied|Too many authentication failures|No supported authentication|sign_and_send_pubkey", "auth"),
-    # From a ProxyCommand or a jump host, which has no address for ssh: another attempt would not help.
-    (r"UNKNOWN port 65535", "unreachable"),
-    (r"kex_exchange_identification|Connection (closed|reset) by|banner", "dropped"),
+    # Before the key exchange, for example by sshd's MaxStartups: the host has not checked a login.
+    (r"(kex|ssh)_exchange_identification|banner exchange|banner line", "dropped"),
+    (r"Connection (closed|reset) by|Connection to .* port .*: |[Bb]roken pipe", "cut off"),
 )
+#: In the log of ssh with LogLevel VERBOSE, when a login has succeeded.
+_LOGGED_IN = "Authenticated to "
+#: Part of ssh's message where a ProxyCommand is the connection.
+_PROXIED = "UNKNOWN port 65535"
+#: The longest time in seconds until an open login is checked again.
+_CHECK = 0.5
 
 
 class Asked(Struct, frozen=True):
-    """``fresh`` does not share a connection that ssh keeps open (ControlMaster)."""
+    """``fresh`` does not share a connection that ssh keeps open (ControlMaster). ``hops`` are the jump hosts, the one
+    next to the host first. Hold ``pace`` during a login."""
 
     connect_timeout: float
     accept_new: bool
     fresh: bool
+    hops: tuple[tuple[Login, Target], ...] = ()
+    pace: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
 class Process(Line):
     """A connection that runs each exec in an ``ssh`` process. The first process is logged in already."""
 
-    def setup(self, login: Login, one: Target, asked: Asked) -> None:
+    def setup(self, login: Login, one: Target, asked: Asked, bound: Bound) -> None:
         ssh = shutil.which("ssh")
         if ssh is None:
             raise HostError("unreachable", "provision_transport: openssh needs an ssh program on this machine")
-        self._ssh, self._login, self._one, self._asked = ssh, login, one, asked
+        self._ssh, self._login, self._one, self._asked, self._bound = ssh, login, one, asked, bound
         self._folder = Path(tempfile.mkdtemp(prefix="provision-ssh-"))
         self._waiting: ProcessChannel | None = None
         self._channels: list[ProcessChannel] = []
         self._lock = threading.Lock()
-        self._closed = self._given_up = False
+        self._closed = False
 
     @property
     def is_connected(self) -> bool:
         return not self._closed
 
-    def log_in(self, deadline: float, watchdog: Watchdog) -> None:
+    def log_in(self) -> None:
         """Raises :class:`HostError`: ``unreachable``, ``host_key``, ``auth``, ``timeout``, ``protocol``."""
-        number = watchdog.watch(min(deadline, time.monotonic() + self._patience), self.give_up)
-        try:
-            self._waiting = self._started(deadline)
-        finally:
-            watchdog.drop(number)
+        self._waiting = self._started(self._bound)
 
     def create_session(self) -> ProcessChannel:
         with self._lock:
             waiting, self._waiting = self._waiting, None
         if waiting is not None and not waiting.closed:
             return waiting
-        return self._started(time.monotonic() + self._patience)
+        with self._asked.pace():
+            return self._started(self._bound.again())
 
     def tunnel(self, address: str, port: int) -> ProxyCommand:
         """A connection that the host opens (ssh(1), ``-W``)."""
         where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-        return ProxyCommand(shlex.join([*self._argv(self._folder / "tunnel.log"), "-W", where, *self._place]))
+        return ProxyCommand(shlex.join([*self._argv("tunnel"), "-W", where, *self._place]))
 
     def close(self) -> None:
         self._closed = True
@@ -102,135 +111,183 @@ class Process(Line):
         for channel in self._channels:
             channel.kill()
 
-    def give_up(self) -> None:
-        """End a login that takes too long."""
-        self._given_up = True
-        self.cut()
-
-    @property
-    def _patience(self) -> float:
-        """Seconds for a login, including the start of the shell."""
-        return 3 * self._asked.connect_timeout
-
     @property
     def _place(self) -> list[str]:
         return ["--", self._login.address]
 
-    def _started(self, deadline: float) -> ProcessChannel:
+    def _started(self, bound: Bound) -> ProcessChannel:
         mark = secrets.token_hex(16)
-        log = self._folder / f"{mark}.log"
         command = f"exec /bin/sh -c 'echo {mark}; IFS= read -r line && eval \"$line\"'"
+        argv = self._argv(mark)
         try:
-            channel = ProcessChannel([*self._argv(log), *self._place, command], log)
+            channel = ProcessChannel([*argv, *self._place, command], self._log(mark))
         except OSError as error:
             raise HostError("unreachable", f"{self._ssh} can't be started: {error.strerror}") from error
         self._channels.append(channel)
         if self._closed:
             channel.kill()
         said, there = bytearray(), f"{mark}\n".encode()
-        # ssh itself ends the login to a silent host. The watchdog ends the login to a host that sends single bytes.
-        while there not in said and time.monotonic() < deadline and len(said) < NOISE:
+        logged_in = False
+        while there not in said and len(said) < NOISE:
             channel.in_buffer.set_event(ready := threading.Event())
             if channel.recv_ready():
                 said += channel.recv(65_536)
             elif channel.closed:
                 break
+            elif not bound.passed:
+                ready.wait(min(_CHECK, bound.left))
+            elif not logged_in and _LOGGED_IN in _text(self._log(mark)):
+                # The start of the shell has a time limit of its own.
+                logged_in = True
+                bound.renew(2 * bound.seconds)
             else:
-                ready.wait(max(0.0, deadline - time.monotonic()))
+                break
         if there not in said:
-            raise self._refused(channel, said, deadline)
+            raise self._refused(channel, mark, said, bound)
         return channel
 
-    def _refused(self, channel: ProcessChannel, said: bytearray, deadline: float) -> HostError:
-        if self._given_up or not channel.wait(0.0):
+    def _refused(self, channel: ProcessChannel, mark: str, said: bytearray, bound: Bound) -> HostError:
+        name, text = self._one.name, _text(self._log(mark))
+        if not channel.wait(0.0):
             channel.kill()
-            if time.monotonic() >= deadline:
-                return HostError("timeout", f"{self._one.name}: the login did not finish before the host's deadline")
-            if self._given_up:
-                within = f"within {self._patience:.0f} s (three times --connect-timeout)"
-                return HostError("timeout", f"{self._one.name}: no login, or no shell, {within}")
-            return HostError("protocol", f"{self._one.name}: the login shell ran no script and did not exit")
-        name, err = self._one.name, b""
+            if time.monotonic() >= bound.deadline:
+                return HostError("timeout", f"{name}: the login did not finish before the host's deadline")
+            if len(said) >= NOISE:
+                return HostError("protocol", f"{name}: the login shell ran no script and did not exit")
+            within = f"within {bound.seconds:g} s (--connect-timeout)"
+            if _LOGGED_IN in text:
+                return HostError("timeout", f"{name}: the login succeeded, and {_waits(bytes(said))}")
+            return HostError("unreachable", f"{self._slow(mark)} did not finish a login {within}")
+        err = b""
         while channel.recv_stderr_ready():
             err += channel.recv_stderr(4096)
         if not channel.failed and channel.exit_status != FAILED:
             return not_begun(self._login, channel.exit_status, bytes(said), err)
-        # The ssh of a jump host and a ProxyCommand write their errors to standard error.
-        words = f"{err.decode('utf-8', 'replace')}\n{channel.logged}"
-        kind = next((kind for pattern, kind in _SAYS if re.search(pattern, words)), "unreachable")
-        lines = [text for text in lines_of(words) if text.strip("@ \r")] or ["ssh exited with 255 and printed nothing"]
-        text = "; ".join(text.strip(" \r") for text in lines)
-        if kind == "host_key":
-            what = (
-                "has changed" if "HAS CHANGED" in words else "is not known" if "key is known" in words else "is refused"
-            )
-            return HostError("host_key", f"the key of {name} {what}: {text}")
-        if kind == "auth":
-            return HostError("auth", f"{self._one.user}@{name} refused every login method: {lines[-1].strip(chr(13))}")
-        if kind == "dropped":
-            return Dropped(f"{name}: {text}")
-        return HostError("unreachable", f"{name}: {text}")
+        return self._failure(mark, err.decode("utf-8", "replace"))
 
-    def _argv(self, log: Path) -> list[str]:
-        """ssh's command line up to the host. ssh uses the first value of an option, so provision's come first."""
-        words = self._login
-        given = [*self._enforced().items()]
-        if self._one.jump is None or (words.key_file is None and words.known_hosts is None):
-            options = [word for name, value in given for word in ("-o", f"{name}={value}")]
-            return [self._ssh, "-T", "-E", str(log), *options, *self._words()]
-        # The ssh of a jump host receives only -F of this command line (ssh.c).
-        config, rest = self._jump_config(given)
-        return [self._ssh, "-T", "-E", str(log), "-F", str(config), *rest]
+    def _slow(self, mark: str) -> str:
+        """Which login is under way: the first jump host that has not reported one, or the host."""
+        for number, (_, one) in reversed([*enumerate(self._asked.hops, 1)]):
+            if _LOGGED_IN not in _text(self._log(mark, number)):
+                return f"jump host {one.name}"
+        return self._one.name
 
-    def _enforced(self) -> dict[str, str]:
-        found, asked, login = self._one.found, self._asked, self._login
+    def _failure(self, mark: str, err: str) -> HostError:
+        """Return the error of the login that failed: the host's, or the one of a jump host before it."""
+        own = logged(self._log(mark))
+        kind = _kind(own)
+        if kind in ("host_key", "auth"):
+            return _error(kind, self._one, own, "")
+        # The jump host that ssh reaches first is the last one of the list.
+        for number, (_, one) in reversed([*enumerate(self._asked.hops, 1)]):
+            if said := logged(self._log(mark, number)):
+                return _error(_kind(said), one, said, "jump host ")
+        if not self._asked.hops and _PROXIED in own:
+            # Another attempt does not help. A ProxyCommand writes its errors to standard error.
+            kind, own = "unreachable", f"{err}\n{own}"
+        return _error(kind, self._one, own, "")
+
+    def _log(self, mark: str, jump: int = 0) -> Path:
+        return self._folder / (f"{mark}.jump{jump}.log" if jump else f"{mark}.log")
+
+    def _argv(self, mark: str) -> list[str]:
+        """ssh's command line up to the host. ssh uses the first value of an option, so provision's come first. Each
+        jump host has the same options in the command line of its own ssh: ssh itself would pass only ``-F`` on."""
+        proxy = ""
+        hops = [*enumerate(self._asked.hops, 1)]
+        behind = [self._one, *(one for _, one in self._asked.hops)]
+        for number, (login, one) in reversed(hops):
+            to = behind[number - 1]
+            words = self._words(login, one, self._log(mark, number), proxy)
+            argv = [*words, "-W", f"[{to.address}]:{to.port}", "--", login.address]
+            proxy = shlex.join(argv).replace("%", "%%")
+        return self._words(self._login, self._one, self._log(mark), proxy)
+
+    def _words(self, login: Login, one: Target, log: Path, proxy: str) -> list[str]:
+        options = self._enforced(login, one)
+        if proxy:
+            options["ProxyCommand"] = proxy
+        elif login.hop and one.jump is not None:
+            options["ProxyJump"] = "none"  # a pattern of ssh_config that matches the jump host too
+        given = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+        keys = [word for path in _keys(login, one) for word in ("-o", f"IdentityFile={_quoted(path)}")]
+        words = [*login.ssh_before]
+        words += ["-p", str(login.port)] if login.port is not None else []
+        words += ["-l", login.user] if login.user is not None else []
+        words = _without_jump([*words, *login.ssh_behind])
+        return [self._ssh, "-T", "-E", str(log), *given, *keys, *words]
+
+    def _enforced(self, login: Login, one: Target) -> dict[str, str]:
         options = {
             "BatchMode": "yes",
-            "ConnectTimeout": str(max(1, round(asked.connect_timeout))),
-            "StrictHostKeyChecking": "accept-new"
-            if self._one.rules.accept_new and not self._one.rules.strict
-            else "yes",
+            "ConnectTimeout": str(max(1, math.ceil(self._asked.connect_timeout))),
+            "StrictHostKeyChecking": "accept-new" if one.rules.accept_new and not one.rules.strict else "yes",
             "UpdateHostKeys": "no",
-            "LogLevel": "INFO",
+            "LogLevel": "VERBOSE",
             "ServerAliveInterval": "5",
             "ServerAliveCountMax": "4",
             "ClearAllForwardings": "yes",
             "EscapeChar": "none",
         }
         # Options of OpenSSH 8.7; older versions refuse unknown options.
-        later = {"StdinNull": "no", "ForkAfterAuthentication": "no", "SessionType": "default"}
-        options |= {name: value for name, value in later.items() if name.lower() in found.values}
-        if asked.fresh:
-            options |= {"ControlMaster": "no", "ControlPath": "none"}
+        later = {"StdinNull": "no", "ForkAfterAuthentication": "no"}
+        if not login.hop:
+            later["SessionType"] = "default"
+            if self._asked.fresh:
+                options |= {"ControlMaster": "no", "ControlPath": "none"}
+        options |= {name: value for name, value in later.items() if name.lower() in one.found.values}
         if login.known_hosts is not None:
             options |= {"UserKnownHostsFile": _quoted(login.known_hosts), "GlobalKnownHostsFile": "none"}
-            if "knownhostscommand" in found.values:  # OpenSSH 8.4 or later
+            if "knownhostscommand" in one.found.values:  # OpenSSH 8.4 or later
                 options["KnownHostsCommand"] = "none"
-        if login.key_file is not None:
-            options |= {"IdentityFile": _quoted(login.key_file), "IdentitiesOnly": "yes"}
+        if login.key_file is not None and not (login.hop and one.chosen):
+            options["IdentitiesOnly"] = "yes"
         return options
 
-    def _words(self) -> list[str]:
-        login = self._login
-        words = list(login.ssh_before)
-        words += ["-p", str(login.port)] if login.port is not None else []
-        words += ["-l", login.user] if login.user is not None else []
-        return [*words, *login.ssh_behind]
 
-    def _jump_config(self, given: list[tuple[str, str]]) -> tuple[Path, list[str]]:
-        """A configuration with provision's options before the operator's, and the remaining command-line words."""
-        words, rest = self._words(), []
-        files = [user_file(), SYSTEM_FILE]
-        while words:
-            word = words.pop(0)
-            if word == "-F":
-                files = [Path(words.pop(0)).absolute()]
-            else:
-                rest.append(word)
-        lines = ["Host *", *(f"{name} {value}" for name, value in given), *(f"Include {_quoted(one)}" for one in files)]
-        path = self._folder / "config"
-        path.write_text("".join(f"{text}\n" for text in lines))
-        return path, rest
+def _keys(login: Login, one: Target) -> list[Path]:
+    """The keys of the inventory. A jump host takes them after the keys of its own configuration."""
+    if login.key_file is None:
+        return []
+    return [*(one.identities if login.hop and one.chosen else ()), login.key_file]
+
+
+def _without_jump(words: list[str]) -> list[str]:
+    """The words of a command line without ``-J`` and its value: ssh refuses it next to a ProxyCommand."""
+    return [word for before, word in zip(["", *words], words, strict=False) if "-J" not in (before, word)]
+
+
+def _waits(said: bytes) -> str:
+    printed = f"printed {lines_of(text)[-1]!r} and " if (text := said.decode("utf-8", "replace").strip()) else ""
+    return (
+        f"its shell {printed}did not start sh in time (does a start file such as ~/.bashrc read standard input, or "
+        "wait for something?)"
+    )
+
+
+def _text(log: Path) -> str:
+    try:
+        return log.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _kind(said: str) -> str:
+    return next((kind for pattern, kind in _SAYS if re.search(pattern, said)), "unreachable")
+
+
+def _error(kind: str, one: Target, said: str, jump: str) -> HostError:
+    lines = [text.strip(" \r") for text in lines_of(said) if text.strip("@ \r")]
+    text = "; ".join(lines) or "ssh exited with 255 and printed nothing"
+    if kind == "host_key":
+        what = "has changed" if "HAS CHANGED" in said else "is not known" if "key is known" in said else "is refused"
+        return HostError("host_key", f"the key of {jump}{one.name} {what}: {text}")
+    if kind == "auth":
+        return HostError("auth", f"{jump}{one.user}@{one.name} refused every login method: {lines[-1]}")
+    message = f"{jump}{one.name}: {text}"
+    if kind == "dropped":
+        return Dropped(message)
+    return CutOff(message, counted=False) if kind == "cut off" else HostError("unreachable", message)
 
 
 def _quoted(path: Path) -> str:
@@ -238,14 +295,14 @@ def _quoted(path: Path) -> str:
     return '"' + str(path.absolute()).replace("%", "%%") + '"'
 
 
-def open_process(login: Login, one: Target, asked: Asked, deadline: float, watchdog: Watchdog) -> Process:
+def open_process(login: Login, one: Target, asked: Asked, bound: Bound) -> Process:
     """Return a connection whose login has succeeded."""
     if login.password is not None:
         raise HostError("auth", "provision_transport: openssh does not support ansible_password; use a key or an agent")
     process = Process(one.address, one.user, one.port, {})
-    process.setup(login, one, asked)
+    process.setup(login, one, asked, bound)
     try:
-        process.log_in(deadline, watchdog)
+        process.log_in()
     except BaseException:
         with contextlib.suppress(OSError):
             process.close()

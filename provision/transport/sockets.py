@@ -8,10 +8,13 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
+import re
 import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
 
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux only
 
@@ -51,15 +54,17 @@ def connect(
     source: str | None = None,
 ) -> QuickSocket:
     """Return a socket connected to the first address that answers, of ``family`` and from ``source`` if given.
+    ``timeout`` is for the name and all its addresses, in seconds.
 
     Raises ``OSError``: the last error.
     """
+    end = time.monotonic() + timeout
+    places = _resolved(address, port, family, timeout)
     last: OSError = OSError(f"{address} has no address")
-    # For text, CPython loads its tables of international names, also for an IP address (socketmodule.c).
-    name = address.encode() if address.isascii() else address
-    for found, kind, protocol, _, place in socket.getaddrinfo(name, port, family, socket.SOCK_STREAM):
+    for number, (found, kind, protocol, _, place) in enumerate(places):
         sock = QuickSocket(found, kind, protocol)
-        sock.settimeout(timeout)
+        # Each address gets its share of the time that is left.
+        sock.settimeout(max(0.1, (end - time.monotonic()) / (len(places) - number)))
         try:
             if source is not None:
                 sock.bind((source, 0))
@@ -73,6 +78,25 @@ def connect(
         sock._quick()
         return sock
     raise last
+
+
+def _resolved(address: str, port: int, family: socket.AddressFamily, timeout: float) -> list[Any]:
+    """The addresses of a name. Raises ``OSError``, and ``TimeoutError`` where the resolver does not answer in time: it
+    can't be interrupted, and has its own time limits (resolv.conf(5))."""
+    # For text, CPython loads its tables of international names, also for an IP address (socketmodule.c).
+    name = address.encode() if address.isascii() else address
+    if re.fullmatch(r"[0-9.]+|.*:.*", address):
+        return socket.getaddrinfo(name, port, family, socket.SOCK_STREAM)
+    found: Future[list[Any]] = Future()
+
+    def resolve() -> None:
+        try:
+            found.set_result(socket.getaddrinfo(name, port, family, socket.SOCK_STREAM))
+        except Exception as error:
+            found.set_exception(error)
+
+    threading.Thread(target=resolve, name="resolve", daemon=True).start()
+    return found.result(timeout)
 
 
 def _notice_death(sock: socket.socket) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import random
 import socket
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,10 @@ from msgspec import Struct
 from provision.errors import SpecError, Where
 from provision.model import Host, Login
 from provision.transport import jumps, known_hosts, openssh
+from provision.transport.bound import Bound
 from provision.transport.client import Algorithms
-from provision.transport.credentials import Agent, Credentials, Encrypted, Keys, timed_out
-from provision.transport.failure import CutOff, Dropped, HostError
+from provision.transport.credentials import Agent, Credentials, Encrypted, Keys
+from provision.transport.failure import CutOff, Dropped, HostError, in_words
 from provision.transport.host_keys import Verifier
 from provision.transport.jumps import Jumps
 from provision.transport.line import Line
@@ -41,12 +44,13 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 #: Seconds until a dropped login is tried again, varied at random. sshd's MaxStartups drops some logins of a burst
 #: (sshd_config(5)); they must not all be repeated at the same moment.
 _RETRIES = (0.3, 1.0, 2.5, 4.0, 6.0)
-#: Seconds for a login during which an operator may have to type (sshd_config(5), LoginGraceTime).
-_TYPING = 120.0
+#: Seconds by which paramiko's own time limits are longer than the login's: one clock decides.
+_LATER = 60.0
 
 
 class Connecting(Struct, frozen=True):
-    """``connect_timeout`` in seconds, for each of TCP, banner and authentication. ``accept_new`` stores the key of a
+    """``connect_timeout`` in seconds, for a login with all its attempts (:mod:`provision.transport.bound`); a jump host
+    has its own. ``accept_new`` stores the key of a
     host that no known_hosts file has; a key that differs from a known one is always refused. ``interactive`` means that
     an operator at a terminal can be asked for passwords and passphrases."""
 
@@ -64,7 +68,7 @@ class Transport:
         self.resolver = Resolver()
         self.prompter = Prompter(options.interactive)
         self._keys = Keys(self.prompter)
-        self._jumps = Jumps(self._log_in_hop)
+        self._jumps = Jumps(self._open)
         self._targets: dict[Login, Target] = {}
         self._algorithms: dict[int, Algorithms] = {}
 
@@ -141,35 +145,77 @@ class Transport:
 
         Raises :class:`HostError`: ``unreachable``, ``host_key``, ``auth``, ``timeout``.
         """
-        one = self._target(host.login)
-        last: HostError = Dropped("never tried")
-        for pause in (0.0, *_RETRIES):
-            time.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 - no secret
-            try:
-                return self._open(host.login, one, deadline, fresh)
-            except Dropped as error:
-                # An interrupted login is not repeated: sshd would block this address for a time (PerSourcePenalties).
-                last = error
-                if time.monotonic() + _RETRIES[-1] > deadline:
-                    break
-        raise last
+        login, one = host.login, self._target(host.login)
+        hop = self._hop(login, one)
+        with self._pace(hop, deadline):
+            if login.transport != "openssh":
+                return self._open(login, deadline)
+            asked = openssh.Asked(
+                self.options.connect_timeout,
+                self.options.accept_new,
+                fresh,
+                tuple(self._hops(hop)),
+                lambda: self._pace(hop, math.inf),
+            )
+            return self._repeated(lambda bound: openssh.open_process(login, one, asked, bound), deadline)
 
-    def _open(self, login: Login, one: Target, deadline: float, fresh: bool) -> Connection:
-        if login.transport == "openssh":
-            asked = openssh.Asked(self.options.connect_timeout, self.options.accept_new, fresh)
-            return openssh.open_process(login, one, asked, deadline, self.watchdog)
-        if one.jump is None:
-            return self._log_in(login, one, deadline, None)
-        hop = jumps.hop(one.jump, login)
-        with self._jumps.pace(hop):
-            return self._log_in(login, one, deadline, self._jumps.open(hop, deadline))
+    @contextlib.contextmanager
+    def _pace(self, hop: Login | None, deadline: float) -> Iterator[None]:
+        """Wait until a login through the jump host may begin. Raises :class:`HostError` at the deadline."""
+        if hop is None:
+            yield
+            return
+        turn = self._jumps.pace(hop)
+        if not turn.acquire(timeout=min(threading.TIMEOUT_MAX, max(0.0, deadline - time.monotonic()))):
+            raise HostError("timeout", f"{hop.address}: other logins through this jump host took too long")
+        try:
+            yield
+        finally:
+            turn.release()
 
-    def _log_in_hop(self, login: Login, deadline: float) -> Connection:
+    def _hops(self, hop: Login | None) -> Iterator[tuple[Login, Target]]:
+        """The jump hosts of a login, the one next to it first. Raises :class:`HostError` for a circle of them."""
+        found: set[Login] = set()
+        while hop is not None:
+            if hop in found:
+                raise HostError("unreachable", f"the jump host {hop.address} is behind itself (ProxyJump)")
+            found.add(hop)
+            one = self._target(hop)
+            yield hop, one
+            hop = self._hop(hop, one)
+
+    def _open(self, login: Login, deadline: float) -> Connection:
+        """Log in with the built-in transport, over the connection to the jump host if there is one."""
         one = self._target(login)
+        hop = self._hop(login, one)
+        if hop is None:
+            return self._repeated(lambda bound: self._log_in(login, one, bound, None), deadline)
+        self._jumps.open(hop, deadline)  # the login of the jump host has its own time limit
+        return self._repeated(
+            lambda bound: self._log_in(login, one, bound, self._jumps.open(hop, bound.deadline)), deadline
+        )
+
+    def _hop(self, login: Login, one: Target) -> Login | None:
+        """The login of the jump host, if there is one."""
+        hop = jumps.hop(one.jump, login) if one.jump is not None else None
         # A pattern of ssh_config that matches the jump host too must not send it through itself.
-        if one.jump is None or jumps.hop(one.jump, login).address == login.address:
-            return self._log_in(login, one, deadline, None)
-        return self._log_in(login, one, deadline, self._jumps.open(jumps.hop(one.jump, login), deadline))
+        return None if hop is not None and login.hop and hop.address == login.address else hop
+
+    def _repeated(self, attempt: Callable[[Bound], Connection], deadline: float) -> Connection:
+        """Log in, and repeat a login that the host drops before it checks it. An interrupted login is not repeated:
+        sshd would block this address for a time (PerSourcePenalties)."""
+        bound = Bound(self.options.connect_timeout, deadline, self.prompter)
+        for number, pause in enumerate((*_RETRIES, math.inf), 1):
+            pause *= random.uniform(0.7, 1.3)  # noqa: S311 - no secret
+            try:
+                return attempt(bound)
+            except Dropped as error:
+                if pause >= bound.left:
+                    if number == 1:
+                        raise
+                    raise Dropped(f"{error.failure.message} ({number} attempts)") from error
+            time.sleep(pause)
+        raise RuntimeError("the last attempt is not followed by another one")
 
     def share(self, processes: int, ask: Ask) -> None:
         """Continue in one of several processes of a run, before the first connection: ``ask`` asks the operator, and
@@ -179,6 +225,7 @@ class Transport:
         self.watchdog = Watchdog()
 
     def close(self) -> None:
+        self.prompter.cancel()
         self._jumps.close()
         self.watchdog.close()
 
@@ -187,45 +234,39 @@ class Transport:
             self._resolve([login])
         return self._targets[login]
 
-    def _log_in(self, login: Login, one: Target, deadline: float, gateway: Connection | None) -> Connection:
-        timeout = max(0.1, min(self.options.connect_timeout, deadline - time.monotonic()))
-        patience = _TYPING if self.options.interactive else timeout
-        verifier = Verifier(one.rules, min(deadline, time.monotonic() + 2 * timeout + patience))
-        name = one.name
-        arguments: dict[str, Any] = {
-            "banner_timeout": timeout,
-            "auth_timeout": patience,
-            "channel_timeout": timeout,
-            "transport_factory": Algorithms(one.found).transport(verifier),
-            "auth_strategy": Credentials(login, one, self._keys, self.prompter),
-        }
+    def _log_in(self, login: Login, one: Target, bound: Bound, gateway: Connection | None) -> Connection:
+        later = bound.left + _LATER
+        # While the operator types, the limit of the login moves, and paramiko's does not.
+        patience = max(later, bound.deadline - time.monotonic()) if self.options.interactive else later
+        arguments: dict[str, Any] = {"banner_timeout": later, "auth_timeout": patience, "channel_timeout": later}
+        credentials = Credentials(login, one, self._keys, self.prompter, until=bound.deadline)
         connection: Connection = Line(one.address, one.user, one.port, arguments)
-        # A client without keys asks its policy about every key. provision's policy has all keys of a host; a client has
-        # only one key of each kind.
-        connection.client.set_missing_host_key_policy(verifier)
         sock: Any = None
-        number = None
         try:
-            sock = arguments["sock"] = self._socket(one, gateway, timeout)
-            number = self.watchdog.watch(min(deadline, time.monotonic() + 2 * timeout + patience), lambda: _kill(sock))
-            connection.open()
+            verifier = Verifier(one.rules, bound.end)
+            arguments["transport_factory"] = Algorithms(one.found).transport(verifier)
+            arguments["auth_strategy"] = credentials
+            # A client without keys asks its policy about every key. provision's policy has all keys of a host; a client
+            # has only one key of each kind.
+            connection.client.set_missing_host_key_policy(verifier)
+            sock = arguments["sock"] = self._socket(one, gateway, bound.left)
+            with bound.enforced(self.watchdog, lambda: _kill(sock)):
+                connection.open()
         except HostError:
             raise
         except SpecError as error:
-            raise HostError("auth", f"{one.user}@{name}: {error}") from error
-        except paramiko.AuthenticationException as error:
-            if gateway is not None and not gateway.is_connected:
-                raise _lost(one, gateway) from error
-            raise _not_let_in(one, connection, arguments["auth_strategy"], error, patience) from error
+            raise HostError("auth", f"{one.user}@{one.name}: {error}") from error
         except socket.gaierror as error:
             raise HostError("unreachable", f"{one.address}: {error.strerror}") from error
-        except TimeoutError as error:
-            raise HostError("unreachable", f"{name} did not answer within {timeout:.0f} s") from error
         except (paramiko.SSHException, OSError, EOFError) as error:
-            raise _unreached(one, gateway, sock, error, deadline) from error
+            if bound.passed or isinstance(error, TimeoutError):
+                raise _too_slow(one, bound, sock, connection, credentials) from error
+            if gateway is not None and not gateway.is_connected:
+                raise _lost(one, gateway) from error
+            if isinstance(error, paramiko.AuthenticationException):
+                raise _not_let_in(one, connection, credentials, error) from error
+            raise _unreached(one, gateway, sock, error) from error
         finally:
-            if number is not None:
-                self.watchdog.drop(number)
             if sock is not None and not connection.is_connected:
                 _kill(sock)
         connection.transport.set_keepalive(15)
@@ -239,38 +280,55 @@ class Transport:
         return connect(one.address, one.port, timeout, one.family, one.source)
 
 
-def _not_let_in(
-    one: Target, connection: Connection, credentials: Credentials, error: Exception, patience: float
-) -> HostError:
+def _too_slow(one: Target, bound: Bound, sock: Any, connection: Connection, credentials: Credentials) -> HostError:
+    """Return the error of a login that was not finished in time: which part of it."""
+    if time.monotonic() >= bound.deadline:
+        return HostError("timeout", f"{one.name}: the login did not finish before the host's deadline")
+    transport: Any = connection.client.get_transport()
+    if transport is None:
+        part = "did not answer"
+    elif not transport.remote_version:
+        part = "sent no SSH banner"
+    elif not transport.initial_kex_done:
+        part = "did not finish the key exchange"
+    else:
+        part = "did not answer the login"
+    message = f"{one.name} {part} within {bound.seconds:g} s (--connect-timeout){_said(sock)}"
+    return CutOff(message, counted=True) if credentials.sent_password else HostError("unreachable", message)
+
+
+def _not_let_in(one: Target, connection: Connection, credentials: Credentials, error: Exception) -> HostError:
     """Return the error of a login that was not accepted. Only an answer of the host is a refusal. paramiko raises the
-    same exception for a host that is too slow, and for one that closes the connection, for example because it shuts
-    down (``auth_handler.py``, ``wait_for_response``)."""
-    counted = credentials.sent_password
-    if timed_out(error):
-        message = f"{one.name} did not answer the login within {patience:.0f} s"
-        return CutOff(message, counted) if counted else HostError("unreachable", message)
+    same exception for a host that closes the connection, for example because it shuts down (``auth_handler.py``,
+    ``wait_for_response``)."""
     farewell = getattr(connection.client.get_transport(), "farewell", "")
     if "saw EOF" in str(error) and not farewell:
         reason = "is the host shutting down, or the account locked?"
-        return CutOff(f"{one.name} closed the connection during the login of {one.user} ({reason})", counted)
+        message = f"{one.name} closed the connection during the login of {one.user} ({reason})"
+        return CutOff(message, credentials.sent_password)
     return HostError("auth", f"{one.user}@{one.name} refused every login method: {farewell or error}")
 
 
-def _unreached(one: Target, gateway: Connection | None, sock: Any, error: Exception, deadline: float) -> HostError:
+def _unreached(one: Target, gateway: Connection | None, sock: Any, error: Exception) -> HostError:
     """Return the error with the reason why there is no connection."""
-    if time.monotonic() >= deadline:
-        return HostError("timeout", f"{one.name}: the login did not finish before the host's deadline")
-    if gateway is not None and not gateway.is_connected:
-        return _lost(one, gateway)
-    reason = f"{one.name}: {str(error).strip() or type(error).__name__}"
+    if isinstance(error, paramiko.ChannelException) and gateway is not None:
+        # The text is sshd's own (serverloop.c, "Connection refused" and others come from the system).
+        return HostError(
+            "unreachable", f"{one.name}: its jump host {gateway.host} cannot connect to it: {error.text or error.code}"
+        )
+    reason = f"{one.name}: {in_words(error)}"
     if isinstance(sock, ProxyCommand):
         # The message of the command is more specific than the fact that it ended.
-        return HostError("unreachable", f"{reason}; ProxyCommand: {sock.said or 'it printed nothing'}")
+        return HostError("unreachable", f"{reason}{_said(sock)}")
     if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
         return HostError("unreachable", f"{reason} (provision_transport: openssh may support what it offers)")
     if sock is not None and ("banner" in str(error) or isinstance(error, (EOFError, ConnectionError))):
         return Dropped(reason)
     return HostError("unreachable", reason)
+
+
+def _said(sock: Any) -> str:
+    return f"; ProxyCommand: {sock.said or 'it printed nothing'}" if isinstance(sock, ProxyCommand) else ""
 
 
 def _lost(one: Target, gateway: Connection) -> Dropped:
