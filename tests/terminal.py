@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
 import select
 import subprocess
+import termios
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,10 +24,18 @@ def environment(home: Path) -> dict[str, str]:
 class Terminal:
     """A person at a pseudo-terminal, who answers each question when it is asked."""
 
-    def __init__(self, argv: Sequence[str], cwd: Path) -> None:
+    def __init__(self, argv: Sequence[str], cwd: Path, kind: str = "dumb") -> None:
+        """``kind`` is TERM. The terminal controls the program: Ctrl-C is a signal."""
         self._end, slave = pty.openpty()
         self.child = subprocess.Popen(
-            argv, cwd=cwd, env=environment(cwd), stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+            argv,
+            cwd=cwd,
+            env=environment(cwd) | {"TERM": kind},
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(slave)
         self.seen = ""
@@ -44,6 +55,30 @@ class Terminal:
             self.seen += piece.decode("utf-8", "replace").replace("\r\n", "\n")
             assert time.monotonic() < end, f"no {text!r}:\n{self.seen}"
         self._read = place + len(text)
+
+    @property
+    def echoes(self) -> bool:
+        return bool(termios.tcgetattr(self._end)[3] & termios.ECHO)
+
+    def quiet(self, seconds: float) -> str:
+        """What the terminal shows in this time behind what was waited for before."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and (
+            not select.select([self._end], [], [], left)[0] or self._more()
+        ):
+            pass
+        return self.seen[self._read :]
+
+    def ended(self) -> tuple[int, bool]:
+        """The exit code of a program that ends without a further key, and whether the terminal echoes afterwards."""
+        patience = threading.Timer(60, self.child.kill)
+        patience.start()
+        while self._more():
+            pass
+        patience.cancel()
+        echoes = self.echoes
+        os.close(self._end)
+        return self.child.wait(60), echoes
 
     def write(self, keys: bytes) -> None:
         os.write(self._end, keys)

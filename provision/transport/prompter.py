@@ -38,8 +38,7 @@ Ask = Callable[[str, str, bool, float], str | None]
 def quoted(prompt: str) -> str:
     """A host's prompt for a question or a message: one line of at most :data:`MOST` characters. Blanks are not
     repeated, because a row of blanks could move the rest of the text to the next line of a terminal."""
-    shown = re.sub(" {2,}", " ", line(prompt.strip(" \t\r\n:"), MOST))
-    return f'"{shown}"'
+    return '"{}"'.format(line(re.sub(" {2,}", " ", prompt.strip(" \t\r\n:")), MOST))
 
 
 class Prompter:
