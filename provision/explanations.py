@@ -31,7 +31,8 @@ KINDS = dict(
     (
         _kind(
             "unreachable",
-            "No TCP connection to the host's address and port was made, or no ssh server answered there. The host is "
+            "No TCP connection to the host's address and port was made, or no ssh server finished a login there within "
+            "--connect-timeout. The host is "
             "off, a firewall drops the packets, the address or port in the inventory is wrong, or its name does not "
             "resolve.",
             "Check the address that provision uses, then connect with ssh itself. Raise --connect-timeout for a slow "
@@ -67,7 +68,8 @@ KINDS = dict(
         _kind(
             "timeout",
             "The host did not finish within its time: --deadline for the whole host, --look-within for reading its "
-            "state, three times --connect-timeout for the login. The host is overloaded, frozen or downloads slowly.",
+            "state, two times --connect-timeout for the start of the shell after a login by provision_transport: "
+            "openssh. The host is overloaded, frozen or downloads slowly.",
             "Check the load of the host and its disks. Raise the limit that the message names. Where a change was "
             "under way, the host finishes it or rolls it back itself.",
             "provision runs --on-hosts --limit web1\nprovision apply --limit web1 --deadline 3600",

@@ -15,13 +15,16 @@ import paramiko
 import pytest
 from paramiko.pkey import PKey, PublicBlob
 
-from provision.errors import SpecError
+from provision.errors import SpecError, Where
 from provision.model import Host, Login
+from provision.secrets import secret
 from provision.transport import known_hosts
+from provision.transport.channel import ProcessChannel
 from provision.transport.client import Algorithms
 from provision.transport.failure import HostError
 from provision.transport.host_keys import CA_SIGNATURES, Rules, Verifier, certificate, revoked
 from provision.transport.known_hosts_command import Command
+from provision.transport.proxy_command import ProxyCommand
 from provision.transport.ssh import Connecting, Transport
 from provision.transport.ssh_config import Resolved
 from tests.sshd import Sshd, listening
@@ -280,6 +283,50 @@ def test_known_hosts_command_ends_with_the_login(tmp_path: Path) -> None:
     assert caught.value.failure.kind == "host_key"
     with pytest.raises(HostError, match=r"did not end within 0\.1 s"):
         Verifier(rules, begun)
+
+
+def test_known_hosts_command_has_limits_and_leaves_no_process(tmp_path: Path) -> None:
+    endless = tmp_path / "endless"
+    endless.write_text(f"#!/bin/sh\nsleep 3600 & echo $! >{tmp_path}/child\nwhile echo x; do :; done\n")
+    endless.chmod(0o755)
+    with pytest.raises(HostError, match=r"endless printed more than 16384 KiB"):
+        command(str(endless)).lines("web1", None, 60.0)
+    waits = tmp_path / "waits"
+    waits.write_text(f"#!/bin/sh\nsleep 3600 & echo $! >>{tmp_path}/child\nwait\n")
+    waits.chmod(0o755)
+    with pytest.raises(HostError, match=r"waits did not end within 1 s"):
+        command(str(waits)).lines("web1", None, 1.0)
+    for child in (tmp_path / "child").read_text().split():
+        until_ended(int(child))
+
+
+def until_ended(pid: int) -> None:
+    end = time.monotonic() + 60
+    while Path(f"/proc/{pid}/stat").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
+        assert time.monotonic() < end, "the process is left"
+        time.sleep(0.02)
+
+
+def test_programs_of_ssh_config_do_not_receive_declared_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "hush-hush-1")
+    secret.declare("db", {"env": "DB_PASSWORD"}, Where(tmp_path / "site.yml", 1))
+    shown = tmp_path / "shown"
+    shown.write_text(f"#!/bin/sh\nenv >{tmp_path}/env\n")
+    shown.chmod(0o755)
+    command(str(shown)).lines("web1", None, 60.0)
+    assert "HOME=" in (tmp_path / "env").read_text()
+    assert "hush-hush-1" not in (tmp_path / "env").read_text()
+    proxy = ProxyCommand(f"sh -c 'env >{tmp_path}/proxy; exec cat'")
+    proxy.sendall(b"x")
+    assert proxy.recv(1) == b"x"
+    proxy.close()
+    assert "HOME=" in (tmp_path / "proxy").read_text()
+    assert "hush-hush-1" not in (tmp_path / "proxy").read_text()
+    channel = ProcessChannel(["sh", "-c", f"env >{tmp_path}/ssh"], tmp_path / "log")
+    assert channel.wait(60)
+    assert "hush-hush-1" not in (tmp_path / "ssh").read_text()
 
 
 @pytest.mark.parametrize(("connect_timeout", "seconds"), [(0.2, 60.0), (20.0, 0.5)])

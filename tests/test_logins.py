@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
@@ -259,6 +261,77 @@ def test_a_host_that_does_not_answer_the_login_is_unreachable(
             impatient.open(Host("web", (), one), soon())
         end.set()
     assert caught.value.failure.kind == "unreachable"
+
+
+@contextlib.contextmanager
+def peer(answer: Callable[[socket.socket, threading.Event], None]) -> Iterator[tuple[int, list[float]]]:
+    """A port whose connections ``answer`` serves. Yields the port and the times of the connections."""
+    server, stop, seen = socket.create_server(("127.0.0.1", 0)), threading.Event(), list[float]()
+
+    def serve(one: socket.socket) -> None:
+        with one, contextlib.suppress(OSError):
+            answer(one, stop)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                one, _ = server.accept()
+                seen.append(time.monotonic())
+                threading.Thread(target=serve, args=(one,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield server.getsockname()[1], seen
+    finally:
+        stop.set()
+        server.close()
+
+
+def silent(one: socket.socket, stop: threading.Event) -> None:
+    stop.wait(60)
+
+
+def banner_only(one: socket.socket, stop: threading.Event) -> None:
+    one.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+    stop.wait(60)
+
+
+def single_bytes(one: socket.socket, stop: threading.Event) -> None:
+    while not stop.wait(0.1):
+        one.sendall(b"x")
+
+
+def hangs_up(one: socket.socket, stop: threading.Event) -> None:
+    """As sshd does beyond MaxStartups."""
+
+
+@both
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (silent, "sent no SSH banner"),
+        (banner_only, "did not finish the key exchange"),
+        (single_bytes, "sent no SSH banner"),
+        (hangs_up, r"\([2-6] attempts\)"),
+    ],
+)
+def test_one_time_limit_covers_all_parts_and_attempts_of_a_login(
+    clean: Path, transport: str, answer: Callable[[socket.socket, threading.Event], None], said: str
+) -> None:
+    """The deadline is far away: only the time limit of the login ends it."""
+    with peer(answer) as (port, seen):
+        one = login(clean, port, "", key_file=keygen(clean / "key"), transport=transport)
+        pool = Transport(Connecting(1.5))
+        begin = time.monotonic()
+        with contextlib.closing(pool), pytest.raises(HostError) as caught:
+            pool.open(Host("web", (), one), begin + 3600)
+    assert caught.value.failure.kind == "unreachable"
+    if transport == "ssh" or answer is hangs_up:
+        assert re.search(said, caught.value.failure.message), caught.value
+    else:
+        assert re.search(r"within 1.5 s|timed out", caught.value.failure.message), caught.value
+    assert len(seen) == 1 or answer is hangs_up, "a login that took too long is not repeated"
+    assert all(at < begin + 1.5 for at in seen), "no attempt begins behind the limit that all share"
 
 
 @both

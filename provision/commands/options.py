@@ -118,7 +118,7 @@ def logging_in(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         default=10.0,
         metavar="S",
-        help="seconds for each of TCP, banner and login (default: 10)",
+        help="seconds for a login, from TCP to authentication, with all attempts (default: 10)",
     )
     connection.add_argument(
         "--deadline",

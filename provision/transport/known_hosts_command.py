@@ -4,7 +4,6 @@ load_hostkeys_command)."""
 from __future__ import annotations
 
 import base64
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,13 +11,15 @@ from msgspec import Struct
 
 from provision.errors import SpecError
 from provision.lines import lines_of
-from provision.transport import argv, known_hosts
+from provision.transport import argv, known_hosts, program
 from provision.transport.failure import HostError
 from provision.transport.known_hosts import KnownHosts, fingerprint
 from provision.transport.tokens import expand
 
 #: Seconds for one run of the program, less where the login ends before; ssh itself sets no limit.
 _TIMEOUT = 60.0
+#: The longest output of the program, in bytes.
+_MOST = 16 * 1024 * 1024
 
 
 class Command(Struct, frozen=True):
@@ -48,16 +49,14 @@ class Command(Struct, frozen=True):
         """
         limit = max(0.1, min(_TIMEOUT, left))
         try:
-            done = subprocess.run(  # noqa: S603 - no shell
-                self._expanded(name, key), stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=limit
-            )
-        except subprocess.TimeoutExpired as error:
-            raise self._failed(name, f"did not end within {limit:.3g} s") from error
+            done = program.run(self._expanded(name, key), limit, _MOST)
+        except program.Beyond as error:
+            raise self._failed(name, str(error)) from error
         except OSError as error:
             raise self._failed(name, f"can't be started: {error.strerror}") from error
-        if done.returncode != 0:
+        if done.status != 0:
             said = lines_of(done.stderr.decode("utf-8", "replace").strip())
-            raise self._failed(name, f"ended with {done.returncode}" + (f": {said[-1]}" if said else ""))
+            raise self._failed(name, f"ended with {done.status}" + (f": {said[-1]}" if said else ""))
         return known_hosts.parsed(Path("KnownHostsCommand"), done.stdout.decode("utf-8", "replace"))
 
     def _failed(self, name: str, why: str) -> HostError:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import threading
 
 from provision.lines import lines_of
+from provision.secrets import secret
 
 #: Bytes of standard error that are kept.
 _KEPT = 4096
@@ -32,6 +34,7 @@ class ProxyCommand(socket.socket):
                 stdin=there.fileno(),
                 stdout=there.fileno(),
                 stderr=subprocess.PIPE,
+                env=secret.environment(),
                 start_new_session=True,
             )
         except OSError:
@@ -52,16 +55,19 @@ class ProxyCommand(socket.socket):
 
     def close(self) -> None:
         super().close()
-        with contextlib.suppress(OSError):
-            self._process.terminate()
+        self._end(signal.SIGTERM)
         threading.Thread(target=self._reap, name="proxy-command-end", daemon=True).start()
 
     def _reap(self) -> None:
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        # Also a child that has ignored the first signal, or that the command has left.
+        self._end(signal.SIGKILL)
+        self._process.wait()
+
+    def _end(self, number: int) -> None:
+        with contextlib.suppress(OSError):
+            os.killpg(self._process.pid, number)
 
     def _drained(self) -> None:
         if (pipe := self._process.stderr) is None:
