@@ -25,6 +25,7 @@ COMMANDS = {
     "lint": "report mistakes in a project, without contact to a host",
     "inventory": "show groups, hosts and variables",
     "render": "write the files of a host, without contact to it",
+    "ping": "log in to the hosts and report whether that works",
     "doctor": "check whether hosts are suitable for Docker",
     "plan": "show what would change",
     "apply": "bring the hosts into the desired state",

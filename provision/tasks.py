@@ -28,7 +28,7 @@ from provision.catalog import Options, compile_catalog, compile_catalogs
 from provision.distros import custom
 from provision.dockerd.daemon_json import daemon_json, data_root, health
 from provision.dockerd.daemon_keys import NEWEST, version
-from provision.lines import BLANK
+from provision.lines import BLANK, lines_of
 from provision.model import Call, Event, Impact, Plan, Platform, Resource
 from provision.planning import doctor, rollback
 from provision.planning.impact import bridge_blocked, daemon_restarts, impacts, rollback_impacts
@@ -54,6 +54,7 @@ from provision.secrets import secret
 from provision.transport import upload
 from provision.transport.execute import execute
 from provision.transport.job import Frame, Job, OnEvent, Verb, reported
+from provision.transport.shell import Shell
 from provision.transport.ssh import HostError
 
 #: Seconds that a host may take, from login to the last look (the reading of its state).
@@ -193,6 +194,19 @@ def look_back(
         raise HostError("unsuited", str(error)) from error
     notes = tuple(f"the rollback leaves this as it is: {text}" for text in rollback.stays(run, record))
     return replace(found, plan=replace(found.plan, impacts=impacts(found.plan, {}, survive=True)), notes=notes)
+
+
+@task
+def ping(connection: Connection, config: HostConfig, deadline: float | None = None) -> tuple[str, float]:
+    """The account that runs the commands of a host, and the seconds that one command takes."""
+    deadline = deadline or time.monotonic() + DEADLINE
+    begin = time.monotonic()
+    shell = Shell(connection, config.host.login)
+    try:
+        done = shell.run("id -un", deadline - begin)
+    finally:
+        shell.close()
+    return lines_of(done.stdout.decode("utf-8", "replace").strip() or "?")[-1], time.monotonic() - begin
 
 
 @task

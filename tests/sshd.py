@@ -24,6 +24,7 @@ class Sshd(paramiko.ServerInterface):
         self.shell = shell
         self.environment = {**os.environ, **environment}
         self.commands: list[str] = []
+        self.transports: list[paramiko.Transport] = []
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def get_allowed_auths(self, username: str) -> str:
@@ -130,7 +131,7 @@ def listening(sshd: Sshd, key: paramiko.PKey | None = None) -> Iterator[tuple[in
     key as a line of known_hosts."""
     key = key or paramiko.RSAKey.generate(2048)
     server = socket.create_server(("127.0.0.1", 0))
-    transports: list[paramiko.Transport] = []
+    transports = sshd.transports
 
     def serve() -> None:
         while True:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import paramiko
 import pytest
@@ -23,6 +24,7 @@ from paramiko.server import InteractiveQuery
 from provision.errors import SpecError
 from provision.model import Host, Login
 from provision.transport import known_hosts, reboot, upload
+from provision.transport.channel import ProcessChannel
 from provision.transport.credentials import Encrypted, Keys, public_half
 from provision.transport.execute import execute
 from provision.transport.failure import CutOff, NotBegun
@@ -211,8 +213,7 @@ def test_a_connection_closed_during_the_login_is_unreachable(
         with pytest.raises(HostError, match=r"(?i)connection closed|closed the connection") as caught:
             transports().open(Host("web", (), one), soon())
     assert caught.value.failure.kind == "unreachable", caught.value
-    if transport == "ssh":
-        assert 1000 - sshd.times == 1, "several such logins in a row look like an attack"
+    assert 1000 - sshd.times == 1, "several such logins in a row look like an attack"
 
 
 def test_a_login_with_a_password_that_is_cut_off_is_not_repeated(
@@ -443,6 +444,135 @@ def test_a_login_whose_shell_does_not_start_times_out(clean: Path) -> None:
             transport.open(Host("web", (), one), soon())
     assert caught.value.failure.kind == "timeout"
     assert len(sshd.commands) == 1, "a login that succeeded is not repeated"
+
+
+class Jumping(Guarded):
+    """A jump host: it opens connections for its client."""
+
+    def check_channel_direct_tcpip_request(
+        self, chanid: int, origin: tuple[str, int], destination: tuple[str, int]
+    ) -> int:
+        try:
+            far = socket.create_connection(destination)
+        except OSError:
+            return paramiko.common.OPEN_FAILED_CONNECT_FAILED
+        threading.Thread(target=self._forward, args=(chanid, far), daemon=True).start()
+        return paramiko.common.OPEN_SUCCEEDED
+
+    def _forward(self, number: int, far: socket.socket) -> None:
+        while True:
+            found = [one._channels.get(number) for one in self.transports]  # type: ignore[attr-defined]
+            if near := next((one for one in found if one is not None), None):
+                break
+            time.sleep(0.01)
+
+        def copy(receive: Callable[[int], bytes], send: Callable[[bytes], object], end: Callable[[], object]) -> None:
+            with contextlib.suppress(OSError, EOFError):
+                while data := receive(65_536):
+                    send(data)
+            with contextlib.suppress(OSError, EOFError):
+                end()
+
+        threading.Thread(target=copy, args=(near.recv, far.sendall, lambda: far.shutdown(1)), daemon=True).start()
+        copy(far.recv, near.sendall, near.close)
+
+
+@contextlib.contextmanager
+def behind_a_jump_host(folder: Path, key: bytes, inner: Sshd) -> Iterator[tuple[Jumping, int, str, int, str]]:
+    """Yields the jump host, its port and line of known_hosts, and those of the host behind it."""
+    jump = Jumping(["publickey"], key)
+    with listening(jump) as (port, known), listening(inner) as (inner_port, inner_known):
+        yield jump, port, known, inner_port, inner_known
+
+
+@both
+@pytest.mark.parametrize("setting", ["", "  StrictHostKeyChecking no\n"])
+def test_the_key_of_a_jump_host_is_checked_as_a_hosts(clean: Path, transport: str, setting: str) -> None:
+    key = keygen(clean / "key")
+    inner = Guarded(["publickey"], public(key))
+    with behind_a_jump_host(clean, public(key), inner) as (jump, port, _, inner_port, inner_known):
+        (clean / "config").write_text(f"Host 127.0.0.1\n{setting}  IdentityFile none\n")
+        words = ("-J", f"ops@127.0.0.1:{port}")
+        one = login(clean, inner_port, inner_known, key_file=key, transport=transport, ssh_behind=words)
+        pool = Transport(Connecting(20.0))
+        with contextlib.closing(pool), pytest.raises(HostError) as caught:
+            pool.open(Host("web", (), one), soon())
+        assert caught.value.failure.kind == "host_key"
+        assert f"the key of jump host [127.0.0.1]:{port} is not known" in caught.value.failure.message
+        assert (clean / "known_hosts").read_text() == inner_known, "no key is stored"
+        assert jump.commands == inner.commands == []
+        # --accept-new stores it.
+        known_hosts.read.cache_clear()
+        accepting = Transport(Connecting(20.0, accept_new=True))
+        with contextlib.closing(accepting):
+            connection = accepting.open(Host("web", (), one), soon())
+            assert execute(connection, one, FRAME, soon(), lambda frame: None).status == 0
+            connection.close()
+        assert len((clean / "known_hosts").read_text().splitlines()) == 2
+
+
+@both
+def test_an_error_of_a_jump_host_names_it(clean: Path, transport: str) -> None:
+    key = keygen(clean / "key")
+    with listening(Jumping(["publickey"], b"another")) as (port, known):
+        words = ("-J", f"ops@127.0.0.1:{port}")
+        one = login(clean, 1, known, key_file=key, transport=transport, ssh_behind=words)
+        pool = Transport(Connecting(20.0))
+        with contextlib.closing(pool), pytest.raises(HostError, match=r"jump host ops@\[127.* refused every") as caught:
+            pool.open(Host("web", (), one), soon())
+        assert caught.value.failure.kind == "auth"
+    with listening(Jumping(["publickey"], public(key))) as (port, known):
+        words = ("-J", f"ops@127.0.0.1:{port}")
+        one = login(clean, 1, known, key_file=key, transport=transport, ssh_behind=words)
+        pool = Transport(Connecting(20.0))
+        with contextlib.closing(pool), pytest.raises(HostError, match=r"(?i)jump host .*connect") as caught:
+            pool.open(Host("web", (), one), soon())
+        assert caught.value.failure.kind == "unreachable"
+        assert "ChannelException" not in caught.value.failure.message
+
+
+def test_a_jump_host_that_dies_is_named(clean: Path) -> None:
+    key = keygen(clean / "key")
+    with behind_a_jump_host(clean, public(key), Guarded(["publickey"], public(key))) as (jump, port, known, at, more):
+        words = ("-J", f"ops@127.0.0.1:{port}")
+        one = login(clean, at, known + more, key_file=key, ssh_behind=words)
+        pool = Transport(Connecting(20.0))
+        with contextlib.closing(pool):
+            connection = pool.open(Host("web", (), one), soon())
+            died = lambda frame: [each.close() for each in jump.transports]  # noqa: E731
+            with pytest.raises(HostError, match=r"connection lost.*: its jump host 127\.0\.0\.1 closed") as caught:
+                execute(connection, one, f"{FRAME}printf '2;9:half'; sleep 3600\n", soon(), died)
+    assert caught.value.failure.kind == "disconnected"
+
+
+@both
+def test_the_banner_of_a_host_is_no_error_of_ssh(clean: Path, transport: str) -> None:
+    class Bannered(Guarded):
+        def get_banner(self) -> tuple[str, str]:
+            return "Host key verification failed\nkex_exchange_identification: Connection closed\n", "en-US"
+
+    key = keygen(clean / "key")
+    with listening(Bannered(["publickey"], b"another")) as (port, known):
+        one = login(clean, port, known, key_file=key, transport=transport)
+        pool = Transport(Connecting(20.0))
+        with contextlib.closing(pool), pytest.raises(HostError) as caught:
+            pool.open(Host("web", (), one), soon())
+    assert caught.value.failure.kind == "auth"
+
+
+def test_the_memory_for_unread_output_of_ssh_is_limited(tmp_path: Path) -> None:
+    """A host may print while a script is sent, and provision does not read yet."""
+    channel = ProcessChannel(["cat", "/dev/zero"], tmp_path / "log")
+    unread: Any = channel.in_buffer
+    while len(unread) < 2 * 1024 * 1024:
+        time.sleep(0.01)
+    time.sleep(0.5)
+    assert len(unread) < 3 * 1024 * 1024
+    assert len(channel.recv(3 * 1024 * 1024)) > 1024 * 1024
+    while not len(unread):
+        time.sleep(0.01)
+    channel.kill()
+    assert channel.wait(60)
 
 
 def test_a_jump_host_of_openssh_gets_the_key_of_the_inventory(

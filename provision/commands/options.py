@@ -77,8 +77,10 @@ def inventory(parser: argparse.ArgumentParser) -> None:
 PLAYBOOK = Path("playbooks/site.yml")
 
 
-def selection(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("playbook", nargs="?", type=Path, default=PLAYBOOK, help=f"default: {PLAYBOOK}")
+def selection(parser: argparse.ArgumentParser, purpose: str = "") -> None:
+    """``purpose`` says what the playbook is for, where it is not read."""
+    text = f"{purpose} (default: {PLAYBOOK})" if purpose else f"default: {PLAYBOOK}"
+    parser.add_argument("playbook", nargs="?", type=Path, default=PLAYBOOK, help=text)
     hosts(parser)
 
 

@@ -25,7 +25,7 @@ EVENTS: dict[str, Kind] = {
     "run.begin": Kind(
         "The first event.",
         {
-            "mode": "plan, apply, rollback, verify, certify, doctor, versions or runs",
+            "mode": "plan, apply, rollback, verify, certify, ping, doctor, versions or runs",
             "hosts": "how many hosts the run has",
             "waves": "how many waves (not of verify)",
         },
@@ -99,6 +99,16 @@ EVENTS: dict[str, Kind] = {
     "certified": Kind(
         "The evidence of `certify` was written.",
         {"file": "its path", "summary": "the path of the summary in Markdown"},
+        of_host=True,
+    ),
+    "ping": Kind(
+        "The login of `ping` has succeeded, and the host has run a command.",
+        {
+            "login": "user, address and port",
+            "account": "the account that ran the command",
+            "transport": "ssh or openssh",
+            "milliseconds": "how long the command took, without the login",
+        },
         of_host=True,
     ),
     "verdict": Kind(

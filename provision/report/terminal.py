@@ -29,6 +29,7 @@ from provision.report.text import (
     explain_line,
     failure_lines,
     hosts_of,
+    ping_line,
     run_line,
     table,
     versions_line,
@@ -91,6 +92,8 @@ class Terminal:
             self._verdicts.add(event)
         elif event.name == "versions":
             self._print([versions_line(event)])
+        elif event.name == "ping":
+            self._print([ping_line(event)])
         elif event.name == "run":
             self._print([run_line(event)])
         elif event.name == "check.done":

@@ -128,6 +128,12 @@ def armed_words(event: Shown) -> str:
     return f"the host rolls back the next steps unless they are confirmed within {event.data['seconds']} s"
 
 
+def ping_line(event: Shown) -> str:
+    data = event.data
+    account = "" if str(data["login"]).startswith(f"{data['account']}@") else f", as {data['account']}"
+    return f"{event.host}: ok, {data['login']}{account}, {data['milliseconds']} ms, transport {data['transport']}"
+
+
 def versions_line(event: Shown) -> str:
     packages = event.data["packages"]
     found = packages if isinstance(packages, dict) else {}
@@ -182,6 +188,8 @@ class Text:
             self._verdicts.add(event)
         elif event.name == "versions":
             yield versions_line(event)
+        elif event.name == "ping":
+            yield ping_line(event)
         elif event.name == "run":
             yield run_line(event)
         elif event.name == "armed":

@@ -14,6 +14,7 @@ class Goal(StrEnum):
     DOCTOR = "doctor"
     LOCK = "lock"
     RUNS = "runs"
+    PING = "ping"
 
     @property
     def changes(self) -> bool:

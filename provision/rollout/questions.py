@@ -1,4 +1,4 @@
-"""Runs that only ask a host: ``doctor``, ``lock`` and ``runs --on-hosts``."""
+"""Runs that only ask a host: ``ping``, ``doctor``, ``lock`` and ``runs --on-hosts``."""
 
 from __future__ import annotations
 
@@ -54,4 +54,17 @@ def history(
     return None
 
 
-QUESTIONS: Mapping[Goal, Question] = MappingProxyType({Goal.DOCTOR: examine, Goal.LOCK: versions, Goal.RUNS: history})
+def greet(
+    connection: Connection, config: HostConfig, run_context: RunContext, emit: Emit, deadline: float
+) -> Failure | None:
+    """Does the host run a command?"""
+    account, seconds = tasks.ping(connection, config, deadline)
+    login = config.host.login
+    where = f"{connection.user}@{connection.host}:{connection.port}"
+    emit("ping", login=where, account=account, transport=login.transport, milliseconds=round(seconds * 1000))
+    return None
+
+
+QUESTIONS: Mapping[Goal, Question] = MappingProxyType(
+    {Goal.DOCTOR: examine, Goal.LOCK: versions, Goal.RUNS: history, Goal.PING: greet}
+)

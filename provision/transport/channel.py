@@ -121,7 +121,7 @@ class ProcessChannel(paramiko.Channel):
         with pipe, contextlib.suppress(OSError, ValueError):
             while data := os.read(pipe.fileno(), _PIECE):
                 into.feed(data)
-                while len(into) > _UNREAD and not self._ended.is_set() and not self.closed:
+                while len(into) > _UNREAD and self._process.poll() is None:
                     self._taken.clear()
                     self._taken.wait(_PAUSE)
 

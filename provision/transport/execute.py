@@ -12,7 +12,7 @@ from msgspec import Struct
 from provision.model import Login
 from provision.remote.protocol import Frames, WireError, beyond
 from provision.transport.failure import HostError, not_begun
-from provision.transport.session import become_says, become_spoke, broken_off, received, start, text
+from provision.transport.session import become_says, become_spoke, broken_off, received, start, text, why_lost
 
 #: Bytes of standard error that are kept. Only provision's own shell and a login shell's start files write there.
 _STDERR_LIMIT = 16_384
@@ -43,9 +43,10 @@ def execute(connection: Connection, login: Login, script: str, deadline: float, 
 
     finished = _run(connection, login, script, deadline, on_data)
     if finished.status is None and (time.monotonic() >= deadline or not begun):
-        raise broken_off(deadline, finished.stderr, None)
+        raise broken_off(deadline, finished.stderr, None, connection)
     if frames.unfinished:
-        raise HostError("disconnected", "connection lost in the middle of an answer", detail=finished.stderr)
+        message = f"connection lost in the middle of an answer{why_lost(connection, None)}"
+        raise HostError("disconnected", message, detail=finished.stderr)
     if not begun and login.become and become_spoke(finished.stderr, bytes(frames.noise)):
         raise HostError("become", become_says(login, finished.stderr), detail=finished.stderr)
     if not begun and finished.status is not None:
@@ -71,7 +72,7 @@ def _run(
             if errors > login.answer_limit:
                 raise beyond(login.answer_limit)
         if channel.recv_ready():
-            raise broken_off(deadline, text(stderr), None)
+            raise broken_off(deadline, text(stderr), None, connection)
         status = _status(channel, deadline)
         channel.close()
         if status is None and unread is not None:
@@ -81,7 +82,7 @@ def _run(
             channel.close()
         raise HostError("protocol", str(error), detail=text(stderr)) from error
     except (paramiko.SSHException, OSError, EOFError) as error:
-        raise broken_off(deadline, text(stderr), error) from error
+        raise broken_off(deadline, text(stderr), error, connection) from error
     return Finished(status, text(stderr))
 
 

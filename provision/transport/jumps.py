@@ -60,7 +60,10 @@ class Jumps:
             ) from error
         except HostError as error:
             failure = error.failure
-            message = failure.message if failure.message.startswith("jump host ") else f"jump host {failure.message}"
+            message = failure.message
+            if "jump host " not in message:
+                subject = "the key of " if message.startswith("the key of ") else ""
+                message = f"{subject}jump host {message.removeprefix(subject)}"
             if isinstance(error, Dropped):
                 raise Dropped(message) from error
             raise HostError(failure.kind, message, detail=failure.detail) from error

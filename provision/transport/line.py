@@ -27,6 +27,8 @@ class Line(Connection):
         self.connect_kwargs = arguments
         self.client = paramiko.SSHClient()
         self.transport: Any = None
+        #: the connection to the jump host that this one goes through
+        self.through: Connection | None = None
         self.inline_ssh_env = True
 
     @cached_property

@@ -23,7 +23,7 @@ from msgspec import Struct
 from provision.lines import lines_of
 from provision.model import Login
 from provision.remote.protocol import NOISE, TooMuch
-from provision.transport.failure import HostError
+from provision.transport.failure import HostError, in_words
 
 #: Seconds for the command that kills sudo.
 _KILL = 10.0
@@ -101,7 +101,7 @@ class _Asking(Struct):
         if refused:
             raise HostError("become", f"{self.login.become_method} refuses the password", detail=said)
         if time.monotonic() >= deadline:
-            raise broken_off(deadline, said, None)
+            raise broken_off(deadline, said, None, self.connection)
         raise HostError("become", become_says(self.login, said), detail=said)
 
     def _end(self, err: bytes, deadline: float) -> None:
@@ -134,13 +134,21 @@ def received(channel: paramiko.Channel, deadline: float) -> Iterator[tuple[bytes
             ready.wait(max(0.0, deadline - time.monotonic()))
 
 
-def broken_off(deadline: float, stderr: str, error: Exception | None) -> HostError:
+def broken_off(deadline: float, stderr: str, error: Exception | None, connection: Connection) -> HostError:
     if time.monotonic() >= deadline:
         return HostError("timeout", "the host's deadline has passed; the connection was closed", detail=stderr)
+    return HostError("disconnected", f"connection lost{why_lost(connection, error)}", detail=stderr)
+
+
+def why_lost(connection: Connection, error: Exception | None) -> str:
+    """The reason behind ``connection lost``: a jump host that ended its connection is named."""
+    gateway = getattr(connection, "through", None)
+    if gateway is not None and not gateway.is_connected:
+        return f": its jump host {gateway.host} closed the connection"
     # EBADF says that this side had closed the connection already.
-    closed = isinstance(error, OSError) and error.errno == errno.EBADF
-    reason = f": {error}" if error is not None and str(error) and not closed else ""
-    return HostError("disconnected", f"connection lost{reason}", detail=stderr)
+    if error is None or (isinstance(error, OSError) and error.errno == errno.EBADF):
+        return ""
+    return f": {in_words(error)}"
 
 
 def text(data: bytes | bytearray) -> str:

@@ -98,7 +98,7 @@ class Shell:
                 return self._run(script, deadline)
             except (paramiko.SSHException, OSError, EOFError) as error:
                 self.close()
-                raise broken_off(deadline, "", error) from error
+                raise broken_off(deadline, "", error, self._connection) from error
             except HostError as error:
                 self.close()
                 self._frozen = error if error.failure.kind in _FINAL else None
@@ -137,4 +137,4 @@ class Shell:
         said = text(stderr)
         if self._login.become:
             return HostError("become", become_says(self._login, said), detail=said)
-        return broken_off(deadline, said, None)
+        return broken_off(deadline, said, None, self._connection)

@@ -240,7 +240,8 @@ class Transport:
         patience = max(later, bound.deadline - time.monotonic()) if self.options.interactive else later
         arguments: dict[str, Any] = {"banner_timeout": later, "auth_timeout": patience, "channel_timeout": later}
         credentials = Credentials(login, one, self._keys, self.prompter, until=bound.deadline)
-        connection: Connection = Line(one.address, one.user, one.port, arguments)
+        connection = Line(one.address, one.user, one.port, arguments)
+        connection.through = gateway
         sock: Any = None
         try:
             verifier = Verifier(one.rules, bound.end)

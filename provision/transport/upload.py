@@ -76,9 +76,9 @@ def _pour(connection: Connection, login: Login, part: str, read: Callable[[int],
         said = text(channel.recv_stderr(4096)) if channel.recv_stderr_ready() else ""
         channel.close()
     except (paramiko.SSHException, OSError, EOFError) as error:
-        raise broken_off(deadline, "", error) from error
+        raise broken_off(deadline, "", error, connection) from error
     if status == -1:
-        raise broken_off(deadline, said, None)
+        raise broken_off(deadline, said, None, connection)
     if status != 0:
         if login.become and "password" in said:
             raise HostError("become", become_says(login, said), detail=said)
