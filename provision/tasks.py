@@ -206,7 +206,7 @@ def ping(connection: Connection, config: HostConfig, deadline: float | None = No
         done = shell.run("id -un", deadline - begin)
     finally:
         shell.close()
-    return lines_of(done.stdout.decode("utf-8", "replace").strip() or "?")[-1], time.monotonic() - begin
+    return [*lines_of(done.stdout.decode("utf-8", "replace")), "?"][0], time.monotonic() - begin
 
 
 @task

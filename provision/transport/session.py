@@ -134,13 +134,15 @@ def received(channel: paramiko.Channel, deadline: float) -> Iterator[tuple[bytes
             ready.wait(max(0.0, deadline - time.monotonic()))
 
 
-def broken_off(deadline: float, stderr: str, error: Exception | None, connection: Connection) -> HostError:
+def broken_off(
+    deadline: float, stderr: str, error: Exception | None, connection: Connection | None = None
+) -> HostError:
     if time.monotonic() >= deadline:
         return HostError("timeout", "the host's deadline has passed; the connection was closed", detail=stderr)
     return HostError("disconnected", f"connection lost{why_lost(connection, error)}", detail=stderr)
 
 
-def why_lost(connection: Connection, error: Exception | None) -> str:
+def why_lost(connection: Connection | None, error: Exception | None) -> str:
     """The reason behind ``connection lost``: a jump host that ended its connection is named."""
     gateway = getattr(connection, "through", None)
     if gateway is not None and not gateway.is_connected:
