@@ -22,6 +22,7 @@ from provision.report.diff import lines
 from provision.report.jsonlines import JsonLines
 from provision.report.shown import shown
 from provision.resources.apt_source import Entry, OtherEntries
+from provision.resources.file import File
 from provision.secrets.disclosure import fingerprint, new_salt, pairs, readable, text
 from provision.tasks import left_over
 from tests.conftest import Project
@@ -272,3 +273,17 @@ def test_a_change_of_a_hidden_text_changes_the_plan(project: Project) -> None:
     assert made[0] == made[1]
     assert made[0] != made[2]
     assert made[0] != made[3]
+
+
+def test_a_restored_private_file_is_not_called_a_secret() -> None:
+    """The diff of a rollback: a manifest, which is private, has no declared secret."""
+    path = "/var/lib/provision/manifests/site"
+    restored = File(path, b"old\n", mode="0600", secret=True, literal=True)
+    declared = File(path, b"old\n", mode="0600", secret=True)
+    stat = ("file", path, "regular file:600:root:root:0:1:2:4")
+    report = Seen.of([stat, ("sha256", path, "0" * 64)])
+    assert (restored.seen(report)["content"], restored.want()["content"]) == (
+        Withheld("another content, not shown"),
+        Withheld("the earlier content, not shown"),
+    )
+    assert declared.seen(report)["content"] == Withheld("another secret")

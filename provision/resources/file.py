@@ -84,7 +84,7 @@ class File(Struct, frozen=True):
         if file.sha256 == digest(self._bytes()) or self._means_the_same(file.content):
             return {**state, "content": self._declared()}
         if self.hidden:
-            return {**state, "content": Withheld("another secret")}
+            return {**state, "content": Withheld("another content, not shown" if self.literal else "another secret")}
         if not open_mode(self.mode):
             return {**state, "content": withheld(file.sha256, report.salt, file.size)}
         return {**state, "content": disclosed(file, report)}
@@ -117,7 +117,8 @@ class File(Struct, frozen=True):
 
     def _declared(self) -> str:
         if self.hidden:
-            return Withheld("the declared secret")
+            # A rollback restores a private file as it was: its manifest, for example, has no secret.
+            return Withheld("the earlier content, not shown" if self.literal else "the declared secret")
         if not open_mode(self.mode):
             return Withheld(f"the declared {len(self.content)} bytes, not shown")
         return shown(self.content)
