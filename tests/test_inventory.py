@@ -232,3 +232,19 @@ def test_proxy_jump_and_relative_key_paths_are_read(project: Project) -> None:
     assert login.key_file == project.folder / "inventory/keys/id"
     assert (login.become, login.become_password) == (True, "s3")
     assert "s3" not in repr(login)
+
+
+@pytest.mark.parametrize("pattern", ["~(a+)+b$", "~" + "(a|a)" * 60 + "b", "~" + ".*" * 9 + "b"])
+def test_a_pattern_that_could_run_for_ever_is_refused(project: Project, pattern: str) -> None:
+    project.write("inventory/hosts.yml", f"docker: {{hosts: {{web1: , {'a' * 60}: }}}}\n")
+    with pytest.raises(SpecError, match="the regular expression"):
+        project.inventory().select(pattern)
+
+
+def test_an_ignore_pattern_that_could_run_for_ever_is_refused(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write("inventory/hosts.yml", "docker: {hosts: {web1: }}\n")
+    monkeypatch.setenv("ANSIBLE_INVENTORY_IGNORE_REGEX", "(a+)+b$")
+    with pytest.raises(SpecError, match="ignore_patterns: a regular expression repeats no group"):
+        project.inventory()

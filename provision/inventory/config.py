@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from provision.errors import Note, SpecError, Where
 from provision.lines import lines_of
 from provision.text import confinement, limits
+from provision.text.expressions import Costly, bounded
 from provision.text.yamlfile import Map
 
 #: File endings that Ansible skips in an inventory directory (REJECT_EXTS and INVENTORY_IGNORE_EXTS of 2.19).
@@ -70,6 +71,8 @@ _NOT_FOLLOWED: dict[tuple[str, str], tuple[str, *tuple[str, ...]]] = {
     },
     ("sudo_become_plugin", "password"): ("", "ANSIBLE_SUDO_PASS", "ANSIBLE_BECOME_PASS"),
 }
+#: Characters of a file's name, on Linux (limits.h NAME_MAX).
+_LONGEST_NAME = 255
 _YES = ("1", "true", "yes", "on", "y", "t")
 _INSTEAD = {
     "hash_behaviour": "dictionaries replace each other",
@@ -143,7 +146,11 @@ class Config(Struct, frozen=True):
         )
         ends = [f"{re.escape(extension)}$" for extension in extensions or _EXTENSIONS]
         try:
+            for pattern in patterns:
+                bounded(pattern, ["x" * _LONGEST_NAME])
             return re.compile("|".join((*_ALWAYS, *patterns, *ends)))
+        except Costly as error:
+            raise SpecError(f"inventory ignore_patterns: a regular expression {error}", hint=error.hint) from error
         except re.error as error:
             raise SpecError(f"inventory ignore_patterns: not a regular expression: {error}") from error
 

@@ -16,6 +16,7 @@ from provision.inventory.names import is_address
 from provision.inventory.tree import Tree
 from provision.lines import lines_of
 from provision.text import limits
+from provision.text.expressions import Costly, bounded
 from provision.text.yamlfile import nearest
 
 _SUBSCRIPT = re.compile(r"(.+)\[(?:(-?[0-9]+)|([0-9]+)[:-]([0-9]*))\]")
@@ -98,7 +99,11 @@ def _slice(found: list[str], match: re.Match[str]) -> list[str]:
 def _matching(tree: Tree, part: str, where: Where | None, key: str) -> list[str]:
     if part.startswith("~"):
         try:
-            expression = re.compile(part[1:])
+            expression = bounded(part[1:], (*tree.groups, *tree.hosts))
+        except Costly as error:
+            raise SpecError(
+                f"the regular expression {part[1:]} {error}", where=where, key=key, hint=error.hint
+            ) from error
         except re.error as error:
             raise SpecError(f"not a regular expression: {part[1:]} ({error})", where=where, key=key) from error
     else:

@@ -334,7 +334,7 @@ class _Builder:
                 raise SpecError(f"unknown YAML tag {name} of {what}", where=self._where(node), key=key)
             if isinstance(node, yaml.MappingNode):
                 return self._mapping(node, key, (*above, node))
-            return self._sequence(node, key, (*above, node))
+            return self._sequence(node, key, (*above, node))  # type: ignore[arg-type]  # a sequence
         finally:
             self._unsafe -= node.tag == "!unsafe"
 

@@ -148,7 +148,7 @@ def normpath(value: Any) -> str:
 
 
 def commonpath(value: Any) -> str:
-    return posixpath.commonpath(value)
+    return str(posixpath.commonpath(value))
 
 
 def win_basename(value: Any) -> str:
@@ -243,7 +243,8 @@ def human_to_bytes(value: Any, default_unit: str | None = None, isbits: bool = F
     short = one if power == 0 else _UNITS[power] + one
     if len(unit) > 1 and unit != short and unit.lower() != prefixes[power] + name:
         raise Refused(f'filter "human_to_bytes": the unit is {short}, not {unit!r}')
-    return round(float(match[1]) * 1024**power)
+    scale: float = 1024.0**power
+    return round(float(match[1]) * scale)
 
 
 def log(value: Any, base: float = math.e) -> float:
