@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from provision.cli import main
 from provision.dockerd import daemon_keys
 from provision.dockerd.daemon_keys import keys, version
 from provision.lines import lines_of
@@ -231,6 +232,8 @@ ADVICE = {
     "DJ313": '"storage-driver": "overlay2"',
     "DJ314": '"builder": {"gc": {"enabled": true, "defaultKeepStorage": "20GB"}}',
     "DJ316": '"firewall-backend": "nftables"',
+    "DJ317": '"proxies": {"http-proxy": "http://u:pw@192.0.2.1:3128"}',
+    "DJ111": '"builder": {"gc": {"enabled": false}, "enabled": false}',
 }
 NO_ADVICE = [
     '"registry-mirrors": ["http://127.0.0.1:5000", "https://xmirror.example"]',
@@ -241,6 +244,9 @@ NO_ADVICE = [
     '"firewall-backend": "iptables"',
     '"data-root": "/srv/docker", "features": {"containerd-snapshotter": false}',
     '"log-opts": {"max-size": "10m"}, "labels": ["tag={{.Name}}"]'.replace("{{.Name}}", "x"),
+    '"log-opts": {"max-size": "10m", "labels": "{{.Name}}", "env": "id={{ printf .ID }}"}',
+    '"proxies": {"http-proxy": "http://u@192.0.2.1:3128", "no-proxy": "localhost"}',
+    '"default-network-opts": {"bridge": {"com.docker.network.driver.mtu": "1400"}, "weave": {}}',
 ]
 
 
@@ -258,6 +264,18 @@ def test_advice_is_a_warning_that_can_be_switched_off(id: str, tmp_path: Path) -
 @pytest.mark.parametrize("text", NO_ADVICE)
 def test_advice_is_not_given_where_it_does_not_apply(text: str) -> None:
     assert lint(f'{{"log-driver": "local", {text}}}', "29.7") == []
+
+
+def test_a_placeholder_in_a_log_option_is_reported() -> None:
+    text = '{"log-driver": "loki", "log-opts": {"loki-url": "http://{{ loki.host }}", "tag": "{{.Name}}"}}'
+    assert ids(text) == {"DJ311"}
+
+
+def test_no_finding_shows_a_password() -> None:
+    text = '{"proxies": {"http-proxy": "http://u:hunter2@h:1"}, "log-driver": "splunk", "log-opts": OPTIONS}'
+    found = lint(text.replace("OPTIONS", '{"splunk-url": "https://h:1", "splunk-token": "hunter2"}'))
+    assert [one.rule.id for one in found] == ["DJ317", "DJ317"]
+    assert "hunter2" not in output_formats.as_json(found)
 
 
 def test_advice_that_depends_on_two_keys() -> None:
@@ -439,6 +457,49 @@ def test_findings_in_playbooks_and_inventories(
     assert sorted({(row["id"], row["line"]) for row in found}) == expected
 
 
+#: A drop-in that replaces the command of docker.service.
+DROP_IN = """\
+- name: Docker hosts
+  hosts: docker
+  spec:
+    files:
+      /etc/systemd/system/docker.service.d/x.conf: {content: "[Service]\\nExecStart=\\nExecStart=dockerd COMMAND\\n"}
+    engine:
+      daemon: {log-driver: local, hosts: ["unix:///var/run/docker.sock"], containerd: /run/c.sock}
+"""
+COMMENTS = """\
+- name: Docker hosts
+  hosts: docker
+  spec:
+    engine:
+      daemon:
+        log-driver: local
+        debug: true  # provision: ignore=DJ307, DJ3O7
+        proxies: {http-proxy: "http://u:pw@h:1"}
+        log-opts: # provision: ignore=dj210
+"""
+
+
+@pytest.mark.parametrize(
+    ("playbook", "expected"),
+    [
+        (DROP_IN.replace("COMMAND", "--containerd=/run/x.sock"), [("DJ214", "containerd")]),
+        (DROP_IN.replace("COMMAND", "-H fd://"), [("DJ214", "hosts")]),
+        (DROP_IN.replace("COMMAND", ""), []),
+        (DROP_IN.replace("ExecStart=", "# "), [("DJ214", "containerd"), ("DJ214", "hosts")]),
+        (COMMENTS, [("DJ317", "proxies.http-proxy"), ("LT003", "the"), ("LT003", "the")]),
+        ("- name: D\n  hosts: docker\n  spec:\n    engine: {}\n", [("DJ210", "the")]),
+        ("- name: D\n  hosts: docker\n  spec:\n    engine: {source: installed}\n", []),
+    ],
+)
+def test_findings_that_depend_on_other_parts_of_a_spec(
+    tmp_path: Path, playbook: str, expected: list[tuple[str, str]]
+) -> None:
+    found = project(tmp_path, playbook, HOSTS)
+    assert sorted((row["id"], row["message"].split()[0]) for row in found) == expected
+    assert all(row["level"] == ("error" if row["id"] in ("DJ214", "DJ317") else "warning") for row in found)
+
+
 def test_a_secret_in_a_template_of_a_public_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "playbooks/templates").mkdir(parents=True)
     (tmp_path / "playbooks/templates/app.j2").write_text("key = {{ pw }}\n")
@@ -460,6 +521,61 @@ def test_plan_and_apply_lint_first(tmp_path: Path) -> None:
     without_lint = subprocess.run([*argv, "--no-lint"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert without_lint.returncode == 3, "the run continued, to a host that does not exist"
     assert "site.yml:10: warning DJ101 unknown key masquerade" in without_lint.stderr
+
+
+def lint_files(folder: Path, *words: str) -> tuple[int, list[tuple[str, str]]]:
+    argv = [sys.executable, "-m", "provision", "lint", "--format", "json", *words]
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
+    return done.returncode, [(row["file"], row["id"]) for row in json.loads(done.stdout)]
+
+
+def test_a_file_that_cannot_be_read_does_not_hide_the_findings_of_others(tmp_path: Path) -> None:
+    """Each format is complete: the unreadable files are findings too."""
+    (tmp_path / "a.json").write_text('{"gragh": 1, "log-driver": "local"}')
+    (tmp_path / "b.json").write_bytes(b'{"debug": "\xff"}')
+    (tmp_path / "c.json").mkdir()
+    (tmp_path / "e.json").write_text('{"log-driver": "local", "mtu": "x"}')
+    names = ("b.json", "a.json", "c.json", "d.json", "no.yml", "e.json")
+    expected = [("b.json", "LT001"), ("a.json", "DJ101"), ("c.json", "LT001"), ("d.json", "LT001")]
+    assert lint_files(tmp_path, *names) == (1, [*expected, ("no.yml", "PB001"), ("e.json", "DJ110")])
+    assert lint_files(tmp_path, "d.json") == (1, [("d.json", "LT001")])
+    assert lint_files(tmp_path, "--fix", "d.json", "a.json") == (2, [("d.json", "LT001"), ("a.json", "DJ101")])
+
+
+def test_an_internal_error_does_not_hide_the_findings_of_other_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(daemon: Any, target: Target) -> list[Finding]:
+        return [] if "mtu" not in daemon else [daemon["no such key"]]
+
+    monkeypatch.setattr("provision.lint.daemon_file.CHECKS", (broken,))
+    paths = [tmp_path / name for name in ("a.json", "b.json")]
+    paths[0].write_text('{"mtu": 1400}')
+    paths[1].write_text('{"gragh": 1}')
+    assert main(["lint", "--format", "json", *map(str, paths)]) == 1
+    out, err = capsys.readouterr()
+    assert [(row["file"], row["id"]) for row in json.loads(out)] == [
+        (str(paths[0]), "LT002"),
+        (str(paths[1]), "DJ101"),
+    ]
+    assert "KeyError: 'no such key'" in out
+    assert "Traceback" in err
+
+
+def test_a_wrong_engine_is_refused_for_a_playbook_too(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "provision", "lint", "--engine", "banana", "site.yml"]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "provision: --engine takes a version such as 28.5, not banana\n"
+
+
+def test_the_same_advice_for_many_files_is_one_line_of_text() -> None:
+    found = [one for name in "abc" for one in lint_text(Path(name), '{"debug": true}', (28, 5))]
+    lines = output_formats.text(found).splitlines()
+    assert [words.split()[2] for words in lines[:-1]] == ["DJ210", "DJ307", "DJ307", "DJ307"]
+    assert lines[0].endswith("[and 2 more with this advice]")
+    assert lines[-1] == "0 errors, 6 warnings"
+    assert len(json.loads(output_formats.as_json(found))) == 6
 
 
 def test_each_output_format_reports_the_findings() -> None:

@@ -74,8 +74,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _lint(args: argparse.Namespace) -> int:
     from provision.errors import SpecError, UsageError
+    from provision.lint import unchecked
     from provision.lint.output_formats import FORMATS
-    from provision.lint.project import broken
     from provision.lint.rules import RULES
     from provision.text.yamlfile import nearest
 
@@ -84,28 +84,43 @@ def _lint(args: argparse.Namespace) -> int:
             raise UsageError(f"no rule {id} ({nearest(id, RULES) or 'docs/lint/README.md lists them'})")
     if args.files.count(_STANDARD_INPUT) > 1 or (args.fix and _STANDARD_INPUT in args.files and len(args.files) > 1):
         raise UsageError("- is given once, and with --fix alone")
+    engine = _engine(args)
+    files = args.files or [Path("playbooks/site.yml")]
     found: list[Finding] = []
-    for file in args.files or [Path("playbooks/site.yml")]:
-        daemon_json = file == _STANDARD_INPUT or file.suffix == ".json"
+    unread = False
+    for file in files:
         try:
-            found += _daemon_json(file, args) if daemon_json else _playbook(file, args)
+            found += _checked(file, args, engine)
         except SpecError as error:
-            if args.fix or file == _STANDARD_INPUT:
+            if len(files) == 1 and (args.fix or file == _STANDARD_INPUT):
                 raise
-            # The findings of the other files are reported too.
-            found.append(broken(error, file))
+            unread = True
+            found.append(unchecked.unreadable(error, file))
+        except UsageError:
+            raise
+        except Exception as error:  # the findings of the other files must not be lost
+            sys.excepthook(type(error), error, error.__traceback__)
+            found.append(unchecked.internal(error, file))
     found = [finding for finding in found if finding.rule.id not in args.ignore]
     aside = args.fix and args.files == [_STANDARD_INPUT]
     show(FORMATS[args.format](found), sys.stderr if aside else sys.stdout)
+    if unread and args.fix:
+        return _WRONG_USAGE
     return 1 if any(finding.level == "error" for finding in found) else 0
 
 
-def _daemon_json(file: Path, args: argparse.Namespace) -> list[Finding]:
+def _checked(file: Path, args: argparse.Namespace, engine: Version) -> list[Finding]:
+    """The findings in a file. Raises :class:`SpecError` for a file that can't be read."""
+    if file == _STANDARD_INPUT or file.suffix == ".json":
+        return _daemon_json(file, args, engine)
+    return _playbook(file, args)
+
+
+def _daemon_json(file: Path, args: argparse.Namespace, engine: Version) -> list[Finding]:
     from provision.lint.daemon_file import lint_text
     from provision.text import confinement, limits
 
     confinement.confine([] if args.trusted or file == _STANDARD_INPUT else [file])
-    engine = _engine(args)
     if args.fix:
         return _fixed(file, args, engine)
     if file == _STANDARD_INPUT:

@@ -27,10 +27,16 @@ class Key(Struct, frozen=True):
     until: Version | None = None
     deprecated: Version | None = None
     instead: str = ""
-    ignored: bool = False
+    ignored: Version | None = None
+    gone: Version | None = None
 
     def known_to(self, engine: Version) -> bool:
-        return (self.since is None or engine >= self.since) and (self.until is None or engine < self.until)
+        end = self.gone or self.until
+        return (self.since is None or engine >= self.since) and (end is None or engine < end)
+
+    def read_by(self, engine: Version) -> bool:
+        """Whether an engine that knows the key decodes its value."""
+        return self.ignored is None or engine < self.ignored
 
 
 def version(text: str) -> Version | None:
@@ -46,9 +52,8 @@ def version(text: str) -> Version | None:
 def keys() -> dict[str, Key]:
     found = {}
     for name, row in load(Path(__file__).with_name("daemon_keys.yml")).items():
-        versions = {part: version(row[part]) for part in ("since", "until", "deprecated") if part in row}
+        parts = ("since", "until", "deprecated", "ignored", "gone")
+        versions = {part: version(row[part]) for part in parts if part in row}
         kind = tuple(row["type"]) if isinstance(row["type"], list) else row["type"]
-        found[name] = Key(
-            name, kind, row["effect"], instead=row.get("instead", ""), ignored=row.get("ignored", False), **versions
-        )
+        found[name] = Key(name, kind, row["effect"], instead=row.get("instead", ""), **versions)
     return found

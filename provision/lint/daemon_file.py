@@ -56,9 +56,11 @@ def lint(daemon: Map, target: Target) -> Iterator[Finding]:
     for name, value in daemon.items():
         faults = list(_key(daemon, name, value, target.engine))
         yield from faults
-        if name in keys() and not any(fault.level == "error" for fault in faults):
-            sound[name] = value
-            sound.where[name] = daemon.where[name]
+        key = keys().get(name)
+        if key is None or not key.known_to(target.engine) or any(fault.level == "error" for fault in faults):
+            continue
+        sound[name] = shapes.decoded(shapes.of(key), value) if key.read_by(target.engine) else None
+        sound.where[name] = daemon.where[name]
     meant = _meant(daemon, sound, target.engine)
     for check in (values, *CHECKS):
         yield from check(meant, target)
@@ -77,7 +79,7 @@ def _meant(daemon: Map, sound: Map, engine: Version) -> Map:
     for name, value in daemon.items():
         word = _meaning(name) if name not in keys() and name not in FLAGS else None
         if word is not None and word not in daemon and shapes.fits(keys()[word], value, engine):
-            sound[word] = value
+            sound[word] = shapes.decoded(shapes.of(keys()[word]), value)
             sound.where[word] = daemon.where[name]
     return sound
 
@@ -94,29 +96,38 @@ def _key(daemon: Map, name: str, value: Any, engine: Version) -> Iterator[Findin
         yield from _unknown(name, value, where, engine)
         return
     instead = f"use {key.instead}" if key.instead else ""
-    if not key.known_to(engine) and isinstance(value, Map) and all(_passes(inner, engine) for inner in value):
+    flat = name in _FLAT and (key.since is None or engine >= key.since)
+    passes = isinstance(value, Map) and all(_passes(inner, engine) for inner in value)
+    if not key.known_to(engine) and passes and not flat:
         # Such an object is flattened like that of an unknown key, so dockerd sees no unknown key.
         yield finding("DJ105", where, f"{name} has no effect in {_shown(engine)}", instead)
         return
-    if key.until is not None and engine >= key.until:
+    if key.until is not None and engine >= key.until and not (key.known_to(engine) and value in (None, "")):
         yield finding("DJ102", where, f"{name} was removed in {_shown(key.until)}", instead)
     elif key.since is not None and engine < key.since:
         message = f"{name} came with {_shown(key.since)}, and the engine is {_shown(engine)}"
         yield finding("DJ104", where, message)
-    elif key.ignored:
+    elif not key.read_by(engine):
         yield finding("DJ105", where, f"{name} has no effect")
     elif key.deprecated is not None and engine >= key.deprecated:
         yield finding("DJ103", where, f"{name} is deprecated", instead)
     if not key.known_to(engine):
         return
-    for misfit in shapes.misfits(key, value, engine):
-        yield _misfit(daemon, name, misfit)
-    yield from _flattened(name, value, where, engine)
+    for misfit in shapes.misfits(key, value, engine) if key.read_by(engine) else ():
+        if not (misfit.ignored and name == "proxies"):  # dockerd refuses its fields below
+            yield _misfit(daemon, name, misfit)
+    if name == "proxies" and value is None:
+        yield finding("DJ101", where, "proxies must be an object, not null")
+    if name == "proxies" or not key.read_by(engine):
+        yield from _flattened(name, value, engine)
 
 
 def _misfit(daemon: Map, name: str, misfit: shapes.Misfit) -> Finding:
     place = locate(daemon, (name, *misfit.path)) or daemon.where[name]
     called = name + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in misfit.path)
+    if misfit.ignored:
+        hint = nearest(str(misfit.path[-1]), misfit.wanted.split(", ")) or f"known: {misfit.wanted}"
+        return finding("DJ111", place, f"{called} is not known, and dockerd ignores it", hint)
     if misfit.unknown:
         return finding("DJ110", place, f"{called} is not known", f"known: {misfit.wanted}")
     if misfit.right:
@@ -124,21 +135,18 @@ def _misfit(daemon: Map, name: str, misfit: shapes.Misfit) -> Finding:
     return finding("DJ110", place, f"{called} must be {misfit.wanted}, not {shapes.written(misfit.value)}")
 
 
-def _flattened(name: str, value: Any, where: Where, engine: Version) -> Iterator[Finding]:
+def _flattened(name: str, value: Any, engine: Version) -> Iterator[Finding]:
     """moby treats the members of an object as keys of their own, unless the object is one of a few (flatOptions)."""
-    if name != "proxies":
-        return
-    if value is None:
-        yield finding("DJ101", where, "proxies must be an object, not null")
     for inner in value if isinstance(value, Map) else ():
-        if inner not in _PROXIES and not _passes(inner, engine):
-            hint = nearest(inner, _PROXIES) or ", ".join(_PROXIES)
-            yield finding("DJ101", value.where[inner], f"unknown key proxies.{inner}", hint)
+        if not _passes(inner, engine):
+            hint = nearest(inner, _PROXIES) or ", ".join(_PROXIES) if name == "proxies" else nearest(inner, keys())
+            yield finding("DJ101", value.where[inner], f"unknown key {name}.{inner}", hint)
 
 
 def _unknown(name: str, value: Any, where: Where, engine: Version) -> Iterator[Finding]:
     if name in _PROXIES and engine >= (23, 0):
         yield finding("DJ105", where, f"{name} has no effect here", f'write "proxies": {{"{name}": …}}')
+        yield from _flattened(name, value, engine)
         return
     if isinstance(value, Map):
         # moby flattens objects before it looks for unknown keys, and decodes without flattening.
@@ -166,6 +174,13 @@ def _unknown(name: str, value: Any, where: Where, engine: Version) -> Iterator[F
     yield finding("DJ101", where, f"unknown key {name}", f'write "{plain}"' if plain in keys() else hint or "")
 
 
+#: Objects whose members are not keys of their own (moby, daemon/config/config.go, flatOptions).
+_FLAT = frozenset(
+    (
+        *("builder", "cluster-store-opts", "default-network-opts", "default-ulimits", "features", "log-opts"),
+        *("nri-opts", "runtimes"),
+    )
+)
 _PROXIES = ("http-proxy", "https-proxy", "no-proxy")
 
 

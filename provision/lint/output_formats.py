@@ -3,6 +3,7 @@ commands."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -11,10 +12,19 @@ from provision import __version__
 from provision.lint.finding import Finding
 from provision.visible import json_text, line
 
+#: Advice that most files get.
+_REPEATED = frozenset(("DJ210",))
+
 
 def text(findings: list[Finding]) -> str:
+    """A line for each finding. Advice that many files get with the same words is one line."""
     errors = sum(finding.level == "error" for finding in findings)
-    lines = [line(str(finding)) for finding in findings]
+    same = Counter((one.rule.id, one.message) for one in findings if one.rule.id in _REPEATED)
+    lines = []
+    for finding in findings:
+        count = same.pop((finding.rule.id, finding.message), 0)
+        if finding.rule.id not in _REPEATED or count:
+            lines.append(line(f"{finding} [and {count - 1} more with this advice]" if count > 1 else str(finding)))
     return "\n".join([*lines, f"{errors} errors, {len(findings) - errors} warnings"]) + "\n"
 
 

@@ -14,13 +14,14 @@ from provision.errors import SpecError, Where
 from provision.lint import between_hosts, compose, consistency, daemon_file, readable_secrets, within_host
 from provision.lint.finding import Finding
 from provision.lint.reading import Target, daemon_of
-from provision.lint.rules import finding
+from provision.lint.rules import RULES, finding
 from provision.project.host_config import Context, HostConfig
 from provision.text import limits
-from provision.text.yamlfile import Map
+from provision.text.yamlfile import Map, Seq, nearest
 
-_IGNORE = re.compile(r"#\s*provision:\s*ignore=([A-Z0-9]+(?:\s*,\s*[A-Z0-9]+)*)")
+_IGNORE = re.compile(r"#\s*provision:\s*ignore=(\w+(?:\s*,\s*\w+)*)")
 
+_UNIT = re.compile(r"/(?:etc|usr/lib|lib|run)/systemd/system/docker\.service(?:\.d/[^/]+\.conf)?")
 #: The line breaks of YAML 1.1 (5.4), by which the lines of values are counted.
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
@@ -29,7 +30,7 @@ def lint(configs: list[HostConfig], context: Context) -> list[Finding]:
     """Every finding once, even where many hosts share the lines; in the order of files and lines."""
     found = [*daemons(configs), *consistency.lint(configs), *readable_secrets.lint(configs, context)]
     found += [*within_host.lint(configs), *compose.lint(configs, context)]
-    return ordered([*found, *between_hosts.lint(configs)])
+    return ordered([*found, *between_hosts.lint(configs), *_comments(configs)])
 
 
 def broken(error: SpecError, playbook: Path) -> Finding:
@@ -50,14 +51,30 @@ def daemons(configs: list[HostConfig]) -> Iterator[Finding]:
     seen: set[object] = set()
     names = frozenset(_declared(configs))
     for config in configs:
-        if (written := daemon_of(config)) is None:
+        engine, written = config.spec.engine, daemon_of(config)
+        if engine is None:
             continue
-        pin = config.spec.engine.version if config.spec.engine is not None else None
-        this = (json.dumps(written, sort_keys=True), _places(written), pin)
+        if written is None:  # dockerd's defaults, unless the host already has a daemon.json
+            if engine.source == "installed":
+                continue
+            written = Map(here=config.source.where["engine"])
+        pin = engine.version
+        this = (json.dumps(written, sort_keys=True), _places(written), pin, _command(config))
         if this not in seen:
             seen.add(this)
-            target = Target(version(pin or "") or NEWEST, packaged=True, in_spec=True, names=names)
+            target = Target(version(pin or "") or NEWEST, True, _command(config), True, names)
             yield from daemon_file.lint(written, target)
+
+
+def _command(config: HostConfig) -> str:
+    """The commands of the drop-ins of docker.service that replace its ``ExecStart`` (systemd.service(5)). The content
+    of a template or of a file in files/ is not read: it is taken as one without flags."""
+    found = []
+    for path, file in config.spec.files.items():
+        if _UNIT.fullmatch(path) and not file.absent:
+            text = "ExecStart=dockerd" if file.content is None else file.content
+            found += [line for line in re.sub(r"\\\n", " ", text).splitlines() if re.match(r"\s*ExecStart\s*=", line)]
+    return "\n".join(found)
 
 
 def _declared(configs: list[HostConfig]) -> Iterator[str]:
@@ -74,11 +91,34 @@ def _places(written: Map) -> tuple[Any, ...]:
     return (written.here, *written.where.values())
 
 
-def _ignored(where: Where) -> set[str]:
-    lines = _lines(where.file)
-    line = lines[where.line - 1] if 0 < where.line <= len(lines) else ""
+def _comments(configs: list[HostConfig]) -> Iterator[Finding]:
+    """Comments that ignore a rule that does not exist, in the files of the hosts' specs."""
+    for file in sorted({place.file for config in configs for place in _all_places(config.source)}):
+        for number, text in enumerate(_lines(file), 1):
+            for id in _named(text) if "ignore" in text else ():
+                if id not in RULES:
+                    message = f"the comment ignores {id}, and there is no such rule"
+                    yield finding("LT003", Where(file, number), message, nearest(id, RULES) or "provision explain")
+
+
+def _all_places(value: Any) -> Iterator[Where]:
+    if isinstance(value, Map):
+        yield from value.where.values()
+    elif isinstance(value, Seq):
+        yield from value.where
+    for inner in value.values() if isinstance(value, Map) else value if isinstance(value, Seq) else ():
+        yield from _all_places(inner)
+
+
+def _named(line: str) -> set[str]:
+    """The rules that a comment in the line names."""
     found = _IGNORE.search(line)
     return {id.strip() for id in found[1].split(",")} if found else set()
+
+
+def _ignored(where: Where) -> set[str]:
+    lines = _lines(where.file)
+    return _named(lines[where.line - 1]) if 0 < where.line <= len(lines) else set()
 
 
 @cache

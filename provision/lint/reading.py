@@ -24,11 +24,13 @@ GRAPH_DRIVERS = frozenset(("overlay2", "btrfs", "zfs", "vfs", "fuse-overlayfs", 
 
 class Target(Struct, frozen=True):
     """The target of a daemon.json. ``packaged``: the packaged unit is known to start dockerd, with its ``-H fd://`` and
-    ``--containerd``. ``in_spec``: the file is part of a specification, whose other parts are checked too. ``names`` are
+    ``--containerd``. ``command``: the text of the drop-ins in the spec that replace its ``ExecStart``; empty without
+    one. ``in_spec``: the file is part of a specification, whose other parts are checked too. ``names`` are
     the registries and hosts that the fleet declares."""
 
     engine: Version = NEWEST
     packaged: bool = False
+    command: str = ""
     in_spec: bool = False
     names: frozenset[str] = frozenset()
 

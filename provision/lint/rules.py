@@ -107,6 +107,18 @@ _ALL = (
         f"{_MOBY}; moby, daemon/config/builder.go; moby, daemon/pkg/opts/nri_opts.go",
     ),
     Rule(
+        "DJ111",
+        "unknown-field",
+        "warning",
+        "dockerd ignores a field that it does not know inside of builder, runtimes, default-ulimits and "
+        "default-address-pools, and the name of a driver that it does not know inside of default-network-opts: it "
+        "starts, and the setting has no effect.",
+        "Correct the name of the field.",
+        '{"builder": {"enabled": true}}',
+        '{"builder": {"gc": {"enabled": true}}}',
+        "moby, daemon/config/builder.go; moby, api/types/system/runtime.go; encoding/json (Unmarshal)",
+    ),
+    Rule(
         "DJ201",
         "malformed-mirror",
         "error",
@@ -615,6 +627,19 @@ _ALL = (
         "moby v29, daemon/libnetwork/drivers/bridge/setup_ip_forwarding.go; run on a lab host with 29.7.2",
     ),
     Rule(
+        "DJ317",
+        "password-in-the-clear",
+        "warning",
+        "A password or token in daemon.json is readable for every user who can read the file or its repository, and "
+        "docker info shows the address of a proxy. In a specification a proxy's password is an error, because "
+        "engine.proxy takes it as a secret.",
+        "Declare a proxy with its password as engine.proxy (place: unit); use a proxy, or a log server, without a "
+        "password; or give the option to single containers.",
+        '{"proxies": {"http-proxy": "http://user:password@192.0.2.1:3128"}}',
+        'engine: {proxy: {http: "http://user:{{ proxy_password }}@192.0.2.1:3128"}}',
+        "moby, daemon/info.go, fillProxies; docs.docker.com/engine/logging/drivers/splunk",
+    ),
+    Rule(
         "FL301",
         "network-covers-a-host",
         "error",
@@ -789,6 +814,37 @@ _ALL = (
         "environment: {DB_PASSWORD: hunter2}",
         "environment: {DB_PASSWORD: !secret {env: DB_PASSWORD}}",
         "docs/spec.md, Secrets",
+    ),
+    Rule(
+        "LT001",
+        "unreadable-file",
+        "error",
+        "The file does not exist, may not be read, is not UTF-8 or is too large, so nothing in it was checked. dockerd "
+        "refuses a daemon.json that is not UTF-8.",
+        "Correct the file's name, or save it as UTF-8. The findings in all other files are reported too.",
+        "provision lint daemon.json deamon.json",
+        "provision lint daemon.json",
+        "moby, daemon/config/config.go, getConflictFreeConfiguration",
+    ),
+    Rule(
+        "LT002",
+        "internal-error",
+        "error",
+        "provision failed while it checked the file: a defect of provision. The file was not checked to its end.",
+        "Report it, with the traceback on standard error and the file. The findings in all other files are reported.",
+        "a file that provision can't check",
+        "the same file, after the defect is corrected",
+        "provision",
+    ),
+    Rule(
+        "LT003",
+        "unknown-rule-in-comment",
+        "warning",
+        "A comment that ignores a rule names a rule that does not exist, so it has no effect.",
+        "Correct the name of the rule, or remove the comment.",
+        "bip: 192.0.2.1/24  # provision: ignore=DJ2O4",
+        "bip: 192.0.2.1/24  # provision: ignore=DJ204",
+        "docs/lint",
     ),
     Rule(
         "PB001",

@@ -7,12 +7,14 @@ Source: moby v29.7.2, ``daemon/config/config.go``, ``daemon/config/builder.go``,
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from provision.dockerd.daemon_keys import Key, Version
+from provision.text.yamlfile import Map, Seq
 
 Basic = Literal["bool", "int", "text", "size", "duration", "any"]
 
@@ -45,13 +47,15 @@ Shape = Basic | ListOf | TableOf | Fields | Either
 
 
 class Misfit(Struct, frozen=True):
-    """``path`` leads to the value below its key; ``right`` is the intended value, as JSON, where it is certain."""
+    """``path`` leads to the value below its key; ``right`` is the intended value, as JSON, where it is certain.
+    ``unknown``: a field that dockerd does not know, and refuses or, where it is ``ignored``, ignores."""
 
     path: tuple[str | int, ...]
     wanted: str
     value: Any
     right: str = ""
     unknown: bool = False
+    ignored: bool = False
 
 
 _SPACE: dict[str, Shape] = {
@@ -60,7 +64,7 @@ _SPACE: dict[str, Shape] = {
     "maxUsedSpace": "text",
     "minFreeSpace": "text",
 }
-_RULE = Fields({"all": "bool", "filter": Either(ListOf("text"), TableOf("any")), **_SPACE})
+_RULE = Fields({"all": "bool", "filter": Either(ListOf("text"), TableOf(TableOf("bool"))), **_SPACE})
 _BUILDER = Fields(
     {
         "gc": Fields(
@@ -117,6 +121,14 @@ _NAMES = {
 }
 
 
+#: Go's time.ParseDuration.
+_DURATION = re.compile(r"[-+]?(0|(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+")
+
+
+def is_duration(text: str) -> bool:
+    return _DURATION.fullmatch(text) is not None
+
+
 def of(key: Key) -> Shape:
     return _NESTED.get(key.name) or _WORDS["text" if isinstance(key.type, tuple) else key.type]
 
@@ -130,7 +142,41 @@ def misfits(key: Key, value: Any, engine: Version) -> Iterator[Misfit]:
 
 
 def fits(key: Key, value: Any, engine: Version) -> bool:
-    return next(misfits(key, value, engine), None) is None
+    return all(misfit.ignored for misfit in misfits(key, value, engine))
+
+
+def decoded(shape: Shape, value: Any) -> Any:
+    """The value as Go's decoder stores it: a null item is the zero value of its type (an object without fields stays
+    null, because moby has a pointer to it), and a null field, list or table is the same as none. A null scalar stays
+    null, because it leaves the default, which is not always the zero value. A value that does not fit stays the same:
+    an engine that does not know the field ignores it."""
+    if isinstance(shape, Either):
+        first = next(_misfits(shape.first, value, ()), None) is None
+        return decoded(shape.first if first else shape.other, value)
+    if value is not None and not isinstance(value, list if isinstance(shape, ListOf) else dict):
+        return value
+    if isinstance(shape, ListOf):
+        items = Seq(here=getattr(value, "here", None))
+        items.extend(_item(shape.item, item) for item in value or ())
+        items.where = value.where if isinstance(value, Seq) else []
+        return items
+    if isinstance(shape, TableOf):
+        pairs = {name: _item(shape.item, item) for name, item in (value or {}).items()}
+    elif isinstance(shape, Fields):
+        known = {name: shape.known.get(field(name, shape.known) or "", "any") for name in value or ()}
+        pairs = {name: decoded(known[name], item) for name, item in (value or {}).items() if item is not None}
+    else:
+        return value
+    found = Map(pairs.items(), here=getattr(value, "here", None))
+    found.where = value.where if isinstance(value, Map) else {}
+    return found
+
+
+def _item(shape: Shape, value: Any) -> Any:
+    """A value in a list or a table."""
+    if value is None and isinstance(shape, str):
+        return {"bool": False, "int": 0, "any": None}.get(shape, "")
+    return None if value is None and isinstance(shape, Fields) else decoded(shape, value)
 
 
 def field(name: str, known: dict[str, Any]) -> str | None:
@@ -139,6 +185,9 @@ def field(name: str, known: dict[str, Any]) -> str | None:
 
 
 def _misfits(shape: Shape, value: Any, path: tuple[str | int, ...]) -> Iterator[Misfit]:
+    if shape == "size" and value is None:  # the type has its own decoder (moby, opts/opts.go, MemBytes.UnmarshalJSON)
+        yield Misfit(path, _NAMES[shape], value)
+        return
     if value is None or shape == "any":
         return
     if isinstance(shape, Either):
@@ -161,8 +210,8 @@ def _misfits(shape: Shape, value: Any, path: tuple[str | int, ...]) -> Iterator[
             inner = shape.item if isinstance(shape, TableOf) else shape.known.get(field(name, shape.known) or "")
             if inner is not None:
                 yield from _misfits(inner, item, (*path, name))
-            elif isinstance(shape, Fields) and shape.strict:
-                yield Misfit((*path, name), ", ".join(shape.known), item, unknown=True)
+            elif isinstance(shape, Fields):
+                yield Misfit((*path, name), ", ".join(shape.known), item, unknown=True, ignored=not shape.strict)
     elif not _fits(shape, value):
         yield Misfit(path, _NAMES[shape], value, _meant(shape, value))
 
@@ -173,8 +222,8 @@ def _fits(shape: Shape, value: Any) -> bool:
         return isinstance(value, bool)
     if shape == "int":
         return whole and -(2**63) <= value < 2**63
-    if shape == "duration":
-        return whole or isinstance(value, str)
+    if shape == "duration":  # a number is one of seconds (buildkit, cmd/buildkitd/config/gcpolicy.go, Duration)
+        return isinstance(value, str) and (is_duration(value) or re.fullmatch(r"([-+]?\d+)?", value) is not None)
     if shape in ("text", "size"):
         return isinstance(value, str)
     return shape == "any"

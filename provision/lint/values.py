@@ -25,8 +25,6 @@ _RANGES: dict[str, tuple[int | None, int | None]] = {
 }
 #: github.com/docker/go-units, RAMInBytes (size.go, parseSize): the number, one blank at most, the unit.
 _SIZE = re.compile(r"\d+(\.\d+)? ?([kmgtp]i?b?|b)?", re.IGNORECASE)
-#: Go's time.ParseDuration.
-_DURATION = re.compile(r"[-+]?(0|(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+")
 #: Go's strconv.ParseBool.
 _SWITCHES = frozenset(("1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "false", "FALSE", "False"))
 #: moby, daemon/pkg/opts/opts.go, ValidateDNSSearch.
@@ -47,10 +45,6 @@ Wrong = str | None
 
 def is_size(text: str) -> bool:
     return _SIZE.fullmatch(text) is not None
-
-
-def is_duration(text: str) -> bool:
-    return _DURATION.fullmatch(text) is not None
 
 
 def is_switch(text: str) -> bool:
@@ -75,7 +69,7 @@ def values(daemon: Map, target: Target) -> Iterator[Finding]:
     yield from _resources(daemon)
     yield from _gateways(daemon)
     period, runtime = daemon.get("cpu-rt-period") or 0, daemon.get("cpu-rt-runtime") or 0
-    if period and runtime > period:
+    if period and runtime and runtime > period:
         message = f"cpu-rt-runtime {runtime} is above cpu-rt-period {period}"
         yield finding("DJ222", daemon.where["cpu-rt-runtime"], message)
 
@@ -84,6 +78,8 @@ def problem(name: str, key: Key, value: Any, engine: Version) -> Wrong:
     """Why dockerd does not take the value; ``None`` when it does."""
     if isinstance(key.type, tuple):
         return None if value in ("", *key.type) else f'"{value}" is not one of {", ".join(key.type)}'
+    if name == "userns-remap" and value.count(":") > 1:
+        return f'"{value}" is not USER or USER:GROUP'  # moby, daemon/daemon_unix.go, parseRemappedRoot
     if name == "log-level":
         return _log_level(value, engine)
     if name == "max-download-attempts" and value == 0 and engine >= (23, 0):

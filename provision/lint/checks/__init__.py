@@ -34,6 +34,7 @@ CHECKS: tuple[Callable[[Map, Target], Iterator[Finding]], ...] = (
     labels,
     collection,
     advice.gaps,
+    advice.passwords,
     advice.switches,
     advice.features,
     advice.metrics,

@@ -26,16 +26,34 @@ _GAP = re.compile(
     r"<[A-Za-z][\w .-]*>|\{\{.*?\}\}|\$\{?[A-Z_]{2,}\}?|(?<![A-Za-z0-9])[xX]{3,}(?![A-Za-z0-9])|\b[xX]+(?:\.[xX]+){3}\b"
     r"|(?i:\byour[-_][a-z-]+)"
 )
+#: A URL with a password, and log options that are one.
+_LOGIN = re.compile(r"://[^/@:\s]*:[^/@\s]+@")
+_TOKENS = frozenset(("splunk-token", "logentries-token"))
+#: An action of a Go template, which names a field of the value: a dot that does not follow a name.
+_GO_TEMPLATE = re.compile(r"\{\{(?:[^}]*[^}\w)\]])?\.[^}]*\}\}")
 
 
 def gaps(daemon: Map, target: Target) -> Iterator[Finding]:
-    """Placeholders. The tag and the labels of a log driver are not checked: they are templates of Docker's own."""
+    """Placeholders. A log option may contain a Go template, such as ``{{.Name}}``, of Docker or of a plugin."""
     for name, value in daemon.items():
         if name == "log-opts":
             value = Map((option, text) for option, text in value.items() if option != "tag" and "regex" not in option)
         for text, where in _texts(value, daemon.where[name]):
+            text = _GO_TEMPLATE.sub("", text) if name == "log-opts" else text
             if (found := _GAP.search(text)) is not None:
                 yield finding("DJ311", where, f'{name} "{text}" still has the placeholder {found[0]}')
+
+
+def passwords(daemon: Map, target: Target) -> Iterator[Finding]:
+    """Passwords in the file. A message never has the value. A spec can declare a proxy's password as a secret, so there
+    it is an error, as for ``engine.proxy``."""
+    for key, level in (("proxies", "error" if target.in_spec else "warning"), ("log-opts", "warning")):
+        values = daemon.get(key) or Map()
+        for name, text in values.items():
+            if isinstance(text, str) and (_LOGIN.search(text) or (text and name in _TOKENS)):
+                hint = "engine.proxy, with place: unit and the password as a !secret" if target.in_spec else ""
+                message = f"{key}.{name} has a password: every user who can read this file can use it"
+                yield finding("DJ317", values.where[name], message, hint if key == "proxies" else "", level)  # type: ignore[arg-type]
 
 
 def _texts(value: Any, where: Where) -> Iterator[tuple[str, Where]]:
@@ -71,6 +89,9 @@ def features(daemon: Map, target: Target) -> Iterator[Finding]:
                 yield finding("DJ309", where, f"features.buildkit {effect}: the docker command chooses the builder")
         elif name == "containerd-snapshotter" and value is True and target.engine >= CONTAINERD_STORE:
             yield finding("DJ309", where, "features.containerd-snapshotter: true is the default since 29.0")
+        elif name == "windows-dns-proxy" and (26, 1) <= target.engine < (28, 0):
+            # moby v27, daemon/config/config_linux.go, validatePlatformConfig: of any value.
+            yield finding("DJ310", where, "features.windows-dns-proxy is for Windows", "remove it", "error")
         elif name not in _FEATURES:
             message = f'features "{name}" is not known, and dockerd ignores it'
             yield finding("DJ310", where, message, nearest(name, _FEATURES))

@@ -11,7 +11,8 @@ from provision.lint import shapes
 from provision.lint.finding import Finding
 from provision.lint.reading import Target
 from provision.lint.rules import finding
-from provision.lint.values import is_duration, is_size
+from provision.lint.shapes import is_duration
+from provision.lint.values import is_size
 from provision.text.yamlfile import Map, Seq, locate
 
 #: The first engine with reserved, largest and free space; earlier engines have keepStorage alone (moby#48914).

@@ -13,7 +13,8 @@ from provision.errors import Where
 from provision.lint.finding import Finding
 from provision.lint.reading import Target
 from provision.lint.rules import finding
-from provision.lint.values import is_duration, is_size, is_switch
+from provision.lint.shapes import is_duration
+from provision.lint.values import is_size, is_switch
 from provision.text.yamlfile import Map, nearest
 
 #: Options of every driver (moby, daemon/logger/factory.go, builtInLogOpts; loggerutils/cache/validate.go).

@@ -15,7 +15,7 @@ from provision.lint import shapes
 from provision.lint.finding import Finding, Level
 from provision.lint.reading import Target, since
 from provision.lint.rules import finding
-from provision.text.yamlfile import Map, Seq
+from provision.text.yamlfile import Map, Seq, nearest
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
@@ -52,6 +52,10 @@ _KINDS = [
     )
 ]
 _UNUSABLE = ("loopback address space", "multicast address space")
+_LINK_LOCAL = ipaddress.IPv6Network("fe80::/64")
+#: The first engine that checks an IPv6 network for more than its address.
+_CHECKED_V6 = (27, 0)
+_DRIVERS = ("bridge", "ipvlan", "macvlan", "overlay", "host", "none")
 _DOTTED = re.compile(r"(.*)/(\d+\.\d+\.\d+\.\d+)")
 
 
@@ -113,6 +117,7 @@ def kind(network: Network) -> str | None:
 
 def networks(daemon: Map, target: Target) -> Iterator[Finding]:
     yield from _addresses(daemon, target.engine)
+    yield from _drivers(daemon)
     yield from _pool_sizes(daemon, target.engine)
     if daemon.get("bridge") and (daemon.get("bip") or daemon.get("bip6")):
         key = "bip" if daemon.get("bip") else "bip6"
@@ -128,6 +133,14 @@ def networks(daemon: Map, target: Target) -> Iterator[Finding]:
             yield finding("DJ204", one.where, message, _private_hint(one.network), level)
     yield from _inside(daemon, target.engine)
     yield from _overlaps(daemon, placed)
+
+
+def _drivers(daemon: Map) -> Iterator[Finding]:
+    """A plugin may have any name; a name that is like that of a built-in driver is a misspelling."""
+    options = daemon.get("default-network-opts") or Map()
+    for name in options:
+        if name not in _DRIVERS and (hint := nearest(name, _DRIVERS[:4])):
+            yield finding("DJ111", options.where[name], f"default-network-opts.{name} is not a network driver", hint)
 
 
 def _overlaps(daemon: Map, placed: list[Placed]) -> Iterator[Finding]:
@@ -174,6 +187,8 @@ def _addresses(daemon: Map, engine: Version) -> Iterator[Finding]:
             yield finding("DJ203", where, f'{key} "{text}" is IPv{found.version}; the key accepts IPv{family}')
         elif key == "bip":
             yield from _bip(found, text, where, engine)
+        elif key == "fixed-cidr-v6" and (clash := _clash(found, engine)):
+            yield finding("DJ203", where, f'{key} "{text}" {clash}', "such as fd00:1::/64")
         elif key == "fixed-cidr-v6" and used:
             yield from _fixed_v6(found, text, where, engine)
 
@@ -204,6 +219,21 @@ def _bip(found: Interface, text: str, where: Where, engine: Version) -> Iterator
     if (name := called.get(found.ip)) is not None:
         first = f"{network.network_address + 1}/{network.prefixlen}"
         yield finding("DJ203", where, f'bip "{text}" is {name}; use {first}')
+
+
+def _clash(found: Interface, engine: Version) -> str:
+    """Why dockerd refuses an IPv6 network, even where IPv6 is off (moby, libnetwork/drivers/bridge/bridge_linux.go,
+    ValidateFixedCIDRV6, from 25.0 on)."""
+    network = found.network
+    if isinstance(found, ipaddress.IPv4Interface) or engine < (25, 0):
+        return ""
+    if found.ip.ipv4_mapped is not None:
+        return "is an IPv4 network"
+    if engine >= _CHECKED_V6 and found.ip.is_multicast:
+        return "is multicast address space"
+    clashes = network.overlaps(_LINK_LOCAL) if engine >= _CHECKED_V6 else found.ip in _LINK_LOCAL
+    same = network.prefixlen == 64 and found.ip in _LINK_LOCAL
+    return "overlaps the link-local network fe80::/64" if clashes and not same else ""
 
 
 def _fixed_v6(found: Interface, text: str, where: Where, engine: Version) -> Iterator[Finding]:

@@ -110,6 +110,7 @@ def _of_containerd(name: str, target: Target) -> bool:
 
 
 def paths(daemon: Map, target: Target) -> Iterator[Finding]:
+    proxied = daemon.get("userland-proxy") is not False  # otherwise the path is not used (verifyUserlandProxyConfig)
     for name, value in daemon.items():
         if keys()[name].type != "path" or not value:
             continue
@@ -117,7 +118,7 @@ def paths(daemon: Map, target: Target) -> Iterator[Finding]:
             yield finding("DJ220", daemon.where[name], f'{name} "{value}" has a blank in it')
         if not value.startswith("/"):
             level: Level = "warning"
-            if name in ("data-root", "graph", "userland-proxy-path"):
+            if name in ("data-root", "graph") or (name == "userland-proxy-path" and proxied):
                 level = since(target.engine, (23, 0))  # no container starts from it, or dockerd refuses it
             yield finding("DJ221", daemon.where[name], f'{name} "{value}" is relative', level=level)
 

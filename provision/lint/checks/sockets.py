@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from provision.dockerd.daemon_keys import Version
 from provision.lint.finding import Finding, Level
 from provision.lint.reading import Target, each
 from provision.lint.rules import finding
@@ -14,9 +16,11 @@ _SCHEMES = ("unix", "tcp", "fd", "npipe")
 
 
 def unit(daemon: Map, target: Target) -> Iterator[Finding]:
-    """A file without a spec may be for a host whose unit has no such flag: a drop-in, or another service manager."""
-    for name, flag in (("hosts", "-H fd://"), ("containerd", "--containerd")):
-        if name in daemon:  # an empty value is a conflict too
+    """A file without a spec may be for a host whose unit has no such flag: a drop-in, or another service manager. A
+    spec may declare the drop-in."""
+    for name, flag, words in (("hosts", "-H fd://", r"-H|--host"), ("containerd", "--containerd", r"--containerd")):
+        removed = target.command and not re.search(rf"(?:^|\s)(?:{words})\b", target.command)
+        if name in daemon and not removed:  # an empty value is a conflict too
             level: Level = "error" if target.packaged else "warning"
             message = f"{name} conflicts with {flag} of the packaged docker.service"
             hint = "" if target.packaged else f"correct only where a drop-in removes {flag} from ExecStart"
@@ -25,15 +29,18 @@ def unit(daemon: Map, target: Target) -> Iterator[Finding]:
 
 def hosts(daemon: Map, target: Target) -> Iterator[Finding]:
     for value, where in each(daemon, "hosts"):
-        if (wrong := _address(value)) is not None:
+        if (wrong := _address(value, target.engine)) is not None:
             yield finding("DJ228", where, f'hosts "{value}" {wrong}')
 
 
-def _address(value: str) -> str | None:
-    """Why dockerd can't listen at this address (moby, daemon/pkg/opts/hosts.go, ParseDaemonHost)."""
+def _address(value: str, engine: Version) -> str | None:
+    """Why dockerd can't listen at this address (moby, daemon/pkg/opts/hosts.go, ParseDaemonHost). Engines before 29.2
+    removed blanks around it."""
     text = value.strip(" ")
     if not text:
         return None
+    if engine >= (29, 2) and text != value and not value.startswith(("unix://", "fd://")):
+        return "has a blank around it"
     scheme = text.partition("://")[0] if "://" in text else "tcp"
     if scheme not in _SCHEMES:
         return f"has the scheme {scheme}://; use {', '.join(f'{one}://' for one in _SCHEMES[:3])}"

@@ -14,10 +14,18 @@ from provision.text.yamlfile import Map, nearest
 #: Storage drivers that were removed, and the first version without each of them.
 _GONE: dict[str, Version] = {"aufs": (24, 0), "overlay": (24, 0), "devicemapper": (25, 0)}
 #: Snapshotters of containerd 2 (plugins/snapshots): names for `storage-driver` with the containerd image store.
-_SNAPSHOTTERS = frozenset(("overlayfs", "native", "erofs", "blockfile", "stargz", "nydus", "soci", "btrfs", "zfs"))
+_SNAPSHOTTERS = frozenset(("overlayfs", "native", "erofs", "blockfile", "devmapper", "btrfs", "zfs"))
+#: Snapshotters that containerd finds through its proxy_plugins: these, and any other name.
+_PROXIES = frozenset(("stargz", "nydus", "soci", "overlaybd", "fuse-overlayfs", "cvmfs-snapshotter", "tardev"))
 _PREFIXES = {"devicemapper": "dm", "windowsfilter": "windowsfilter", "overlay2": "overlay2", "overlay": "overlay"}
 _KERNEL_CHECK = "overlay2.override_kernel_check"
-_OVERLAY = {"overlay2.size", _KERNEL_CHECK}
+#: The options that a driver knows (moby, daemon/graphdriver/*, parseOptions). The others have too many, or none.
+_OPTIONS: dict[str, frozenset[str]] = {
+    "overlay2": frozenset(("overlay2.size", _KERNEL_CHECK)),
+    "vfs": frozenset(("size", "vfs.xattrs")),
+    "btrfs": frozenset(("btrfs.min_space",)),
+    "zfs": frozenset(("zfs.fsname",)),
+}
 #: Drivers that dockerd chooses by itself where the file system suggests it.
 _DEFAULTS = frozenset(("overlay2", "btrfs", "zfs"))
 #: moby#43187: the option was removed, and dockerd refuses unknown options.
@@ -47,14 +55,15 @@ def _option(option: str, driver: str, engine: Version) -> tuple[str, str] | None
     prefix = name.partition(".")[0]
     if not equals:
         return f'storage-opts "{option}" is not NAME=VALUE', ""
-    if driver and prefix != _PREFIXES.get(driver, driver):
+    known = _OPTIONS.get(driver or prefix, frozenset())
+    if driver and prefix != _PREFIXES.get(driver, driver) and name not in known:
         return f"{name} is not an option of {driver}", ""
     if not driver and prefix not in _DEFAULTS:
         return f"{name} is not an option of overlay2, the usual storage driver", ""
     if name == _KERNEL_CHECK and engine >= _NO_KERNEL_CHECK:
         return f"{name} was removed in 24.0", "remove it"
-    if prefix == "overlay2" and name not in _OVERLAY:
-        return f"overlay2 has no option {name}", nearest(name, _OVERLAY)
+    if known and name not in known:
+        return f"{driver or prefix} has no option {name}", nearest(name, known)
     if name == "overlay2.size" and not is_size(value):
         return f'overlay2.size "{value}" is not a size such as 20G', ""
     return None
@@ -75,10 +84,14 @@ def _driver(daemon: Map, driver: str, engine: Version) -> Finding | None:
         return finding("DJ226", where, message, "remove one of them", since(engine, (24, 0)))
     if driver in GRAPH_DRIVERS:
         return None
-    if driver in _SNAPSHOTTERS:
-        if store is True or (store is None and engine >= CONTAINERD_STORE):
+    snapshots = store is True or (store is None and engine >= CONTAINERD_STORE)
+    if driver in _SNAPSHOTTERS | _PROXIES:
+        if snapshots:
             return None
         message = f'storage-driver "{driver}" is a snapshotter of containerd, and this engine uses a graph driver'
         return finding("DJ211", where, message, "use overlay2")
     hint = nearest(driver, GRAPH_DRIVERS | _SNAPSHOTTERS)
+    if snapshots and not hint:
+        message = f'storage-driver "{driver}" is not built in: it works only as a proxy plugin of containerd'
+        return finding("DJ211", where, message, "proxy_plugins in /etc/containerd/config.toml", "warning")
     return finding("DJ211", where, f'storage-driver "{driver}" does not exist', hint)
