@@ -75,7 +75,7 @@ def test_the_action_reports_findings_and_fails(tmp_path: Path) -> None:
     (tmp_path / "latin.json").write_bytes(b'{"\xe4": 1}')
     assert lint_step(tmp_path, files="not-there.json\na b/daemon.json\nlatin.json", sarif="y.sarif").returncode == 1
     log = json.loads((tmp_path / "y.sarif").read_text())
-    assert {result["ruleId"] for result in log["runs"][0]["results"]} >= {"PB001", "DJ101"}
+    assert {result["ruleId"] for result in log["runs"][0]["results"]} >= {"LT001", "DJ101"}
 
 
 def test_no_input_of_the_action_is_executed(tmp_path: Path) -> None:

@@ -52,13 +52,11 @@ def daemons(configs: list[HostConfig]) -> Iterator[Finding]:
     names = frozenset(_declared(configs))
     for config in configs:
         engine, written = config.spec.engine, daemon_of(config)
-        if engine is None:
+        if engine is not None and engine.daemon is None and engine.source != "installed":
+            written = Map(here=config.source.where["engine"])  # dockerd's defaults
+        if written is None:
             continue
-        if written is None:  # dockerd's defaults, unless the host already has a daemon.json
-            if engine.source == "installed":
-                continue
-            written = Map(here=config.source.where["engine"])
-        pin = engine.version
+        pin = engine.version if engine is not None else None
         this = (json.dumps(written, sort_keys=True), _places(written), pin, _command(config))
         if this not in seen:
             seen.add(this)
