@@ -120,6 +120,7 @@ MUTATIONS = [
         flags("-H tcp://127.0.0.1:2375"),
         _NO_DROPIN,
         "daemon_command docker",
+        "daemon_listens engine",
         "unit_unchanged docker",
     ),
     finding(
@@ -146,6 +147,7 @@ MUTATIONS = [
         "drop-in: Environment",
         dropin("Environment=HTTPS_PROXY=http://other.example:3128\\n"),
         _NO_DROPIN,
+        "service_environment docker",
         "unit_unchanged docker",
     ),
     mended(
