@@ -25,6 +25,7 @@ EXAMPLES: dict[str, Any] = {
     "Address": "10.5.0.1",
     "Argv": "nginx -g 'daemon off;'",
     "Bind": "data:/var/lib/app:ro",
+    "Calendar": "daily",
     "Capability": "NET_ADMIN",
     "Cidr": "10.5.0.0/16",
     "Content": "max_connections = 100",
