@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from provision.errors import SpecError
 from provision.lines import lines_of
+from provision.secrets import secret
 
 #: Seconds for one ``ssh -G``, because ``Match exec`` may run any command.
 _TIMEOUT = 60.0
@@ -185,6 +186,7 @@ def _said(ssh: str, question: Question) -> _Values:
     try:
         done = subprocess.run(  # noqa: S603 - no shell
             [ssh, "-G", *question.words],
+            env=secret.environment(),  # it is also the environment of Match exec
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_TIMEOUT,
