@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from provision.errors import SpecError
+from provision.inventory import Inventory
 from provision.inventory.ranges import expand
 from tests.conftest import Project
 
@@ -248,3 +249,15 @@ def test_an_ignore_pattern_that_could_run_for_ever_is_refused(
     monkeypatch.setenv("ANSIBLE_INVENTORY_IGNORE_REGEX", "(a+)+b$")
     with pytest.raises(SpecError, match="ignore_patterns: a regular expression repeats no group"):
         project.inventory()
+
+
+def test_a_setting_of_ansible_has_priority_over_the_default_inventory(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write("inventory/hosts.yml", "docker: {hosts: {web1: }}\n")
+    project.write("prod/hosts.yml", "docker: {hosts: {prod1: }}\n")
+    project.write("ansible.cfg", "[defaults]\ninventory = prod\n")
+    monkeypatch.chdir(project.folder)
+    assert list(Inventory().tree.hosts) == ["prod1"]
+    monkeypatch.setenv("ANSIBLE_INVENTORY", "inventory")
+    assert list(Inventory().tree.hosts) == ["web1"]

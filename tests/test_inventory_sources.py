@@ -53,12 +53,12 @@ def test_each_i_is_read_and_a_comma_makes_a_list(project: Project) -> None:
     assert provision(project, *words, "docker[1]").stdout == "web2\n"
 
 
-def test_without_i_the_folder_comes_before_ansibles_settings(project: Project, tmp_path: Path) -> None:
+def test_without_i_ansibles_settings_come_before_the_folder(project: Project, tmp_path: Path) -> None:
     project.write("ansible.cfg", "[defaults]\ninventory = fleet.ini\n")
     project.write("fleet.ini", "[web]\nfrom_cfg\n")
     project.write("other.ini", "[web]\nfrom_environment\n")
     words = ["inventory", "--list-hosts", "all"]
-    assert provision(project, *words).stdout == "web1\n", "inventory/ comes first"
+    assert provision(project, *words).stdout == "from_cfg\n", "an explicit setting is never ignored in silence"
     (project.folder / "inventory").rename(project.folder / "elsewhere")
     assert provision(project, *words).stdout == "from_cfg\n"
     assert provision(project, *words, ANSIBLE_INVENTORY="other.ini").stdout == "from_environment\n"

@@ -34,8 +34,8 @@ def inventory(parser: argparse.ArgumentParser) -> None:
         "--inventory",
         action="append",
         metavar="SOURCE",
-        help="file, directory, or hosts with a comma: h1,h2, (repeatable; default: inventory/, else $ANSIBLE_INVENTORY,"
-        " else what ansible.cfg names)",
+        help="file, directory, or hosts with a comma: h1,h2, (repeatable; default: $ANSIBLE_INVENTORY,"
+        " else what ansible.cfg names, else inventory/)",
     )
     what.add_argument(
         "--lenient",

@@ -54,13 +54,13 @@ class Sources(Struct, frozen=True):
 
 
 def given(words: Given | None, config: Config) -> tuple[str, ...]:
-    """The sources: those of the command line, otherwise ``inventory/`` if it exists, otherwise those of
-    ``$ANSIBLE_INVENTORY`` and ``ansible.cfg``."""
+    """The sources: those of the command line, otherwise those of ``$ANSIBLE_INVENTORY``, otherwise those of
+    ``ansible.cfg``, otherwise ``inventory/``."""
     if isinstance(words, (str, Path)):
         return (str(words),)
     if words:
         return tuple(str(word) for word in words)
-    if not Path(DEFAULT).exists() and (found := config.paths("ANSIBLE_INVENTORY", ("defaults", "inventory"))):
+    if found := config.paths("ANSIBLE_INVENTORY", ("defaults", "inventory")):
         return found
     return (DEFAULT,)
 

@@ -124,7 +124,6 @@ def _guarded(kind: str, name: str, function: Callable[..., Any], check: Check) -
             for value in (*given, *kwargs.values()):
                 if isinstance(value, jinja2.Undefined):
                     return value
-        weigh(name, *given)
         check(what, given, kwargs)
         if name in WIDTHS:
             width(what, *given[1:], *kwargs.values())
@@ -132,6 +131,7 @@ def _guarded(kind: str, name: str, function: Callable[..., Any], check: Check) -
             room(what, growth(*given, **kwargs))
         if name == "format":
             percent(what, str(given[0]), kwargs or given[1:])
+        weigh(name, *given)
         found = function(*args, **kwargs)
         return list(found) if isinstance(found, Iterator) else found
 

@@ -68,7 +68,7 @@ class _Formatter(jinja2.sandbox.SandboxedFormatter):
         width("format", *numbers(format_spec))
         shown = str(format(value, format_spec))
         self.length += len(shown)
-        room("format", self.length)
+        room("format", self.length, len(shown))
         return shown
 
 
