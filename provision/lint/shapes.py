@@ -153,20 +153,21 @@ def decoded(shape: Shape, value: Any) -> Any:
     if isinstance(shape, Either):
         first = next(_misfits(shape.first, value, ()), None) is None
         return decoded(shape.first if first else shape.other, value)
-    if value is not None and not isinstance(value, list if isinstance(shape, ListOf) else dict):
-        return value
     if isinstance(shape, ListOf):
+        if value is not None and not isinstance(value, list):
+            return value
         items = Seq(here=getattr(value, "here", None))
         items.extend(_item(shape.item, item) for item in value or ())
         items.where = value.where if isinstance(value, Seq) else []
         return items
-    if isinstance(shape, TableOf):
-        pairs = {name: _item(shape.item, item) for name, item in (value or {}).items()}
-    elif isinstance(shape, Fields):
-        known = {name: shape.known.get(field(name, shape.known) or "", "any") for name in value or ()}
-        pairs = {name: decoded(known[name], item) for name, item in (value or {}).items() if item is not None}
-    else:
+    if isinstance(shape, str) or not (value is None or isinstance(value, dict)):
         return value
+    members: dict[str, Any] = value or {}
+    if isinstance(shape, TableOf):
+        pairs = {name: _item(shape.item, item) for name, item in members.items()}
+    else:
+        known = {name: shape.known.get(field(name, shape.known) or "", "any") for name in members}
+        pairs = {name: decoded(known[name], item) for name, item in members.items() if item is not None}
     found = Map(pairs.items(), here=getattr(value, "here", None))
     found.where = value.where if isinstance(value, Map) else {}
     return found
