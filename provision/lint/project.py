@@ -11,6 +11,7 @@ from typing import Any
 
 from provision.dockerd.daemon_keys import NEWEST, version
 from provision.errors import SpecError, Where
+from provision.lines import lines_of
 from provision.lint import between_hosts, compose, consistency, daemon_file, readable_secrets, within_host
 from provision.lint.finding import Finding
 from provision.lint.reading import Target, daemon_of
@@ -71,7 +72,7 @@ def _command(config: HostConfig) -> str:
     for path, file in config.spec.files.items():
         if _UNIT.fullmatch(path) and not file.absent:
             text = "ExecStart=dockerd" if file.content is None else file.content
-            found += [line for line in re.sub(r"\\\n", " ", text).splitlines() if re.match(r"\s*ExecStart\s*=", line)]
+            found += [line for line in lines_of(re.sub(r"\\\n", " ", text)) if re.match(r"\s*ExecStart\s*=", line)]
     return "\n".join(found)
 
 
