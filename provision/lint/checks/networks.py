@@ -231,7 +231,7 @@ def _clash(found: Interface, engine: Version) -> str:
         return "is an IPv4 network"
     if engine >= _CHECKED_V6 and found.ip.is_multicast:
         return "is multicast address space"
-    clashes = network.overlaps(_LINK_LOCAL) if engine >= _CHECKED_V6 else found.ip in _LINK_LOCAL
+    clashes = network.overlaps(_LINK_LOCAL) if engine >= _CHECKED_V6 else network.network_address in _LINK_LOCAL
     same = network.prefixlen == 64 and found.ip in _LINK_LOCAL
     return "overlaps the link-local network fe80::/64" if clashes and not same else ""
 
