@@ -126,11 +126,13 @@ def test_each_question_is_asked_once_at_the_controllers_terminal(three: list[Lab
     first.playbook({"spec": {"files": {f"/etc/asked{count}": {"content": "x\n"}}}})
     argv = [sys.executable, "-m", "provision", "apply", "--yes", "--plain", "-K", "--processes", str(count)]
     terminal = Terminal([*argv, "-i", "inventory.yml", "site.yml"], first.folder)
-    questions = terminal.answer_all({"become password: ": PASSWORD, "key: ": PASSPHRASE, "Password: ": PASSWORD})
+    questions = terminal.answer_all(
+        {"become password: ": PASSWORD, "key: ": PASSPHRASE, 'the host asks "Password": ': PASSWORD}
+    )
     assert terminal.close() == 0, terminal.seen
     assert questions[0] == "become password: "
     # The host that prompts has a second login, which confirms the change.
-    asked = [f"{key}: passphrase of the key: ", *2 * [f"ops@{last.address}: Password: "]]
+    asked = [f"{key}: passphrase of the key: ", *2 * [f'ops@{last.address}: the host asks "Password": ']]
     assert sorted(questions[1:]) == sorted(asked), terminal.seen
     assert PASSPHRASE not in terminal.seen
     assert PASSWORD not in terminal.seen
