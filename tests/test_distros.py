@@ -321,7 +321,7 @@ def test_a_custom_row_is_used_like_a_shipped_one(project: Project) -> None:
         ("x: {version: 8}", "needs like"),
         ("x: {like: roky, version: 8}", "'roky' is not in the table"),
         ("x: {like: rocky, version: 3}", "3 is not a version of rocky in the table"),
-        ("x: {like: ubuntu, version: 22.10}", "must be in quotes"),
+        ("x: {like: ubuntu, version: 22.10}", 'quote it: "22.10"'),
         ("x: {like: rocky, version: 8, suport_ends: 2029-12-31}", "unknown key"),
         ("x: {like: rocky, version: 8, support_ends: soon}", "'soon' is not a date"),
         ("x: {like: rocky, version: 8, docker: ../../etc}", "needs docker"),

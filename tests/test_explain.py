@@ -62,7 +62,7 @@ def test_without_a_word_everything_is_listed(capsys: pytest.CaptureFixture[str])
     ("word", "hint"),
     [
         ("unconfrimed", 'did you mean "unconfirmed"?'),
-        ("dj1101", 'did you mean "DJ110"?'),
+        ("dj1101", 'did you mean "DJ111"?'),
         ("unknwon-key", 'did you mean "unknown-key"?'),
         ("133", 'did you mean "130"?'),
         ("xyzzy", "provision explain lists them"),

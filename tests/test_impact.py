@@ -157,6 +157,7 @@ SEEN: dict[str, str] = {
     "loaded before": "current",
     "enabled": "yes",
     "unit": "current",
+    "masked": "",
 }
 STALE: dict[str, str] = {"loaded": "stale", "effect": "bip: restart"}
 DAEMON_MOVES = "docker-ce: the daemon is restarted; a rollback needs a repository with the old version"

@@ -63,8 +63,12 @@ def test_shell_case(shell: list[str], resource: str, case: dict[str, Any], tmp_p
     source.write_text(below(root, (SH / f"resources/{resource}.sh").read_text()))
     look = case["run"].startswith("look_")
     # A step runs in a separate shell, and has no descriptor for frames.
+    # Only a rollback sets the bound of docker's commands, and says what it restores.
+    bound = "undo_bounded=yes" if case["run"].startswith("undo_") else "undo_bounded="
     lines = (
-        case["run"] if look else f"run={quote(str(tmp_path / 'run'))}\n( set -eu; exec 3>&-; {case['run']} )\nexit $?"
+        case["run"]
+        if look
+        else f"run={quote(str(tmp_path / 'run'))} {bound}\n( set -eu; exec 3>&-; {case['run']} )\nexit $?"
     )
     files = [str(source)] if look else [str(source), "fix/files.sh"]
     frames, done = run(shell, files, lines, path=tmp_path / "bin", frame="look.sh" if look else "fix.sh")

@@ -73,7 +73,9 @@ def test_the_time_limit_of_a_step_follows_from_its_work(
 
 
 def test_the_drift_of_a_removed_container_has_its_stop_timeout() -> None:
-    whole = {"Name": "/web", "Config": {"Image": "app:1", "StopTimeout": 3600}}
+    host = {"RestartPolicy": {"Name": "no"}, "LogConfig": {"Type": "local"}}
+    own = {"Image": "app:1", "StopTimeout": 3600}
+    whole = {"Name": "/web", "Image": "sha256:1", "Status": "running", "HostConfig": host, "Config": own}
     report = Seen.of([("docker", "container", ""), ("container", "web", json.dumps(whole), "", ""), ("end",)])
     assert NoContainer("web").seen(report)["stop_timeout"] == "3600"
 

@@ -99,7 +99,8 @@ def test_the_expected_command_of_a_unit_with_its_declared_drop_ins(declared: dic
         ("[Service]\nEnvironment=HTTPS_PROXY=http://other\n", 1),
         ("[Service]\n  EnvironmentFile = /etc/other\n", 1),
         ("[Service]\nPassEnvironment=A\nUser=root\n", 2),
-        ("[Service]\nLimitNOFILE=1048576\nRestart=always\n# ExecStart=/x\n", 0),
+        ("[Service]\nLimitNOFILE=1048576\nRestart=always\n# ExecStart=/x\n", 2),
+        ("[Unit]\nDescription=a\nDocumentation=man:x\n# ExecStart=/x\n", 0),
     ],
 )
 def test_drop_ins_that_change_how_a_unit_starts_are_found(text: str, found: int) -> None:

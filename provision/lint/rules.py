@@ -822,8 +822,8 @@ _ALL = (
         "The file does not exist, may not be read, is not UTF-8 or is too large, so nothing in it was checked. dockerd "
         "refuses a daemon.json that is not UTF-8.",
         "Correct the file's name, or save it as UTF-8. The findings in all other files are reported too.",
-        "provision lint daemon.json deamon.json",
-        "provision lint daemon.json",
+        "deamon.json",
+        "daemon.json",
         "moby, daemon/config/config.go, getConflictFreeConfiguration",
     ),
     Rule(

@@ -3,8 +3,8 @@
 # service only if its process may have loaded the change. A rollback must not disturb more than its change.
 #
 # Files of a run that this part writes: `undo.units` (services whose files were restored, durable before the first of
-# them), `undo.said` (what was done, for the operator), `undo.waits` (what a rollback waits for), `undo.left` (what it could not restore), `undo.mute`
-# (docker does not answer).
+# them), `undo.said` (what was done, for the operator), `undo.waits` (what a rollback waits for), `undo.left` (what it
+# could not restore), `undo.mute` (docker does not answer).
 
 # Record a change of this run that a rollback can't detect on the host.
 touched() { # KIND NAME
