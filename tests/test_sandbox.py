@@ -16,6 +16,8 @@ from provision.errors import SpecError, Where
 from provision.secrets import secret
 from provision.text import limits
 from provision.text.render import Scope, Templates
+from provision.text.sandbox.ansible_data import STRUCTURAL
+from provision.text.sandbox.ansible_filters import FILTERS, TESTS
 from provision.text.sandbox.blind import WORKING
 from provision.text.sandbox.encoders import ENCODERS
 from provision.text.yamlfile import Map, Seq, Unsafe
@@ -352,6 +354,67 @@ def test_a_token_in_a_file_is_refused(project: Project) -> None:
     assert "site.yml:4: [0].spec.files./etc/x.content: text must not hold a secret's token" in str(caught.value)
 
 
+#: Filters and tests of Ansible that return whole values, or read only their type.
+_WHOLE = {*STRUCTURAL, "mandatory", "ternary", "type_debug"}
+
+
+@pytest.mark.parametrize("place", ["secret | {}('a', 'a')", "'a' | {}(secret, 'a')", "[[{{'k': secret}}]] | {}('a')"])
+def test_each_filter_of_ansible_refuses_a_secret_or_passes_whole_tokens(
+    scope: Scope, tmp_path: Path, place: str
+) -> None:
+    """Without a table of the filters: a filter that is added is tested too."""
+    for name in FILTERS:
+        try:
+            found = scope.render("{{ (" + place.format(name) + ") | to_json }}", "key", Where(tmp_path / "site.yml", 3))
+        except SpecError as error:
+            if name not in _WHOLE and "takes no" not in str(error):
+                assert "cannot be applied to a secret" in str(error), (name, str(error))
+            continue
+        assert name in _WHOLE, (name, found)
+        assert not secret.remnant("".join(piece for piece, token in secret.split(str(found)) if not token)), name
+        if place.startswith("[["):
+            assert VALUE not in str(found)
+
+
+@pytest.mark.parametrize("name", sorted(TESTS))
+def test_each_test_of_ansible_refuses_a_secret(scope: Scope, tmp_path: Path, name: str) -> None:
+    for text in (f"secret is {name}('a')", f"'a' is {name}(secret)", f"[[secret]] is {name}('a')"):
+        with pytest.raises(SpecError, match="cannot be applied to a secret"):
+            scope.render("{{ " + text + " }}", "key", Where(tmp_path / "site.yml", 3))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ [secret] | zip([1]) | flatten | first }}",
+        "{{ {'a': [secret]} | combine({'a': [1]}, list_merge='append') | extract_a }}",
+        "{{ 'password' | extract(settings) }}",
+        "{{ (users | subelements('x', skip_missing=true) | length) ~ secret }}",
+        "{{ (all | product([1]) | first)[0] }}",
+        "{{ (settings | dict2items | items2dict).password }}",
+        "{{ (users | rekey_on_member('name')).b.password }}",
+    ],
+)
+def test_a_filter_of_lists_keeps_the_secret(scope: Scope, text: str) -> None:
+    rendered = str(scope.render(text.replace(" | extract_a", "")))
+    assert VALUE not in rendered
+    assert VALUE in secret.reveal(rendered) or "combine" in text
+
+
+def test_the_output_of_an_imported_template_is_a_text_with_a_secret(project: Project) -> None:
+    """An imported template shows its output where it is used as a text."""
+    project.write("inventory/group_vars/all.yml", "db: !secret {env: HUSH}\n")
+    project.write("playbooks/templates/inner.j2", "{{ db }}")
+    project.write("playbooks/templates/x.j2", "{% import 'inner.j2' as m with context %}{{ m | hash }}")
+    project.spec("files: {/etc/x: {template: x.j2}}")
+    with pytest.raises(SpecError, match="cannot be applied to a secret"):
+        project.load()
+
+
+def test_regex_replace_takes_the_text_of_a_usual_file(scope: Scope) -> None:
+    assert scope.render("{{ ('port=1\n' * 900) | regex_replace('port=([0-9])', 'p=\\1') | length }}") == 3600
+
+
 # --- the sandbox ---
 
 GLOBALS = "__init__.__globals__"
@@ -400,6 +463,16 @@ ESCAPES = [
     "{{ (1.0).__class__.fromhex('1') }}",
     "{% import 'x' as x %}{{ x.__init__ }}",
     "{% set cycler.x = 1 %}",
+    "{{ '__class__' | extract('') }}",
+    "{{ ['__class__'] | map('extract', '') | first }}",
+    "{{ 'a' | extract({'a': ''}, ['__class__', '__mro__']) }}",
+    "{{ [{'a': ''}] | subelements('a.__class__') }}",
+    "{{ [''] | rekey_on_member('__class__') }}",
+    "{{ [''] | items2dict('__class__', '__doc__') }}",
+    "{{ 'x' | urlsplit('__class__') }}",
+    "{{ '!!python/object/apply:os.system [cmd]' | replace(\"'\", '') | from_yaml }}",
+    "{{ '!!python/name:os.system' | from_yaml }}",
+    "{{ [1] | to_yaml(Dumper=1) }}",
     "{% autoescape true %}{{ x }}{% endautoescape %}",
 ]
 
@@ -605,6 +678,47 @@ HUGE = [
     ("{{ [1] | slice(10**9) | list }}", "has a width"),
     ("{{ 1.5 | round(10**9, 'ceil') }}", "has a width"),
     ("{{ {'a': [1]} | tojson(indent=10**9) }}", "has a width"),
+    *(
+        (
+            f"{{% set n = namespace(x={leaf}) %}}{{% for i in range(60) %}}{{% set n.x = {twice} %}}{{% endfor %}}{use}",
+            said,
+        )
+        for leaf, twice, use, said in [
+            ("[none]", "[n.x, n.x]", "{{ n.x | flatten }}", "takes more than 100,000 steps"),
+            ("[]", "[n.x, n.x]", "{{ [n.x] | flatten }}", "takes more than 100,000 steps"),
+            ("{}", "{'a': n.x, 'b': n.x}", "{{ n.x | combine(n.x, recursive=true) }}", "more than 100,000 steps"),
+            ("[1]", "[n.x, n.x]", "{{ n.x | union([n.x]) }}", "more than 1,000,000 values"),
+            ("[1]", "[n.x, n.x]", "{{ n.x | to_yaml }}", "more than 1,000,000 values"),
+        ]
+    ),
+    ("{{ [] | zip_longest(range(99999), *([[]] * 999)) }}", 'filter "zip_longest" makes more than'),
+    ("{{ range(99999) | zip(*([range(99999)] * 999)) }}", "takes more than 100,000 steps"),
+    ("{{ range(9999) | zip(*([range(9999)] * 120)) }}", 'filter "zip" makes more than'),
+    ("{{ [1] | product(*([[1, 2]] * 99999)) }}", 'filter "product" takes at most 100 lists'),
+    ("{{ [1] | product(repeat=10**9) }}", 'filter "product" takes at most 100 lists'),
+    ("{{ range(999) | product(range(999), range(999)) }}", 'filter "product" makes more than'),
+    ("{{ range(99999) | combinations(49999) }}", 'filter "combinations" takes at most 100 items'),
+    ("{{ range(99) | combinations(49) }}", 'filter "combinations" makes more than'),
+    ("{{ range(99999) | permutations(10**9) }}", 'filter "permutations" takes at most 100 items'),
+    ("{% for i in range(99) %}{% set x = range(99999) | list %}{% endfor %}", "takes more than 100,000 steps"),
+    ("{{ range(9999) | list | to_nice_json(indent=9999) }}", "makes more than"),
+    ("{{ range(9999) | list | to_json(indent=9999) }}", "makes more than"),
+    ("{{ range(9999) | list | tojson(indent=9999) }}", "makes more than"),
+    ("{{ 1 | to_nice_json(indent=10**9) }}", 'filter "to_json" has a width'),
+    ("{{ [1] | to_yaml(indent=10**9) }}", 'filter "to_yaml" has a width'),
+    ("{{ 'x' | comment(prefix_count=-9999, postfix_count=9999, postfix='y' * 9999) }}", 'filter "comment" makes more'),
+    ("{{ 'x' | comment(prefix_count=-1e9, postfix_count=1e9) }}", 'filter "comment" makes more than'),
+    ("{{ 'x' | comment(prefix_count=10**9) }}", 'filter "comment" has a width'),
+    ("{{ 'a' | regex_search('(?:a|a)*b') }}", "repeats no group that repeats or chooses itself"),
+    ("{{ 'a' | regex_search('a' * 9999999) }}", "takes more than 100,000 steps"),
+    ("{{ ('a' * 9999) | regex_search('[ab]' * 2000 ~ 'c') }}", "takes more than 100,000 steps"),
+    ("{{ ('a' * 9999) | regex_findall('.*.*x') }}", "takes more than 100,000 steps"),
+    ("{{ ('a' * 9999) | regex_replace('a', 'b' * 9999) }}", 'filter "regex_replace" makes more than'),
+    ("{{ ('a' * 9999) | regex_replace('(a)', '\\\\1' * 9999) }}", 'filter "regex_replace" makes more than'),
+    ("{{ (10**400) | human_to_bytes }}", 'filter "human_to_bytes" takes a size'),
+    ("{{ ('0x' ~ 'f' * 9999) | from_yaml }}", "takes no number of more than 400 characters"),
+    ("{{ ('1:' * 999 ~ '1') | from_yaml }}", "takes no number of more than 400 characters"),
+    ("{{ ('[' * 99999) | from_yaml }}", "nested more than"),
     ("{{ ['x' * 9999999] * 99 }}", "expands to more than"),
     ("{{ (['x' * 9999999] * 99) | join }}", "makes more than"),
     ("{{ 'y'.join(['x' * 9999999] * 99) }}", "makes more than"),

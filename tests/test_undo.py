@@ -235,6 +235,17 @@ def test_processes_of_a_killed_job_are_found_by_its_session(shell: list[str], tm
     assert frames == []
 
 
+@each_shell
+@pytest.mark.parametrize("name", ["x\ny", "x) S 1 1 42\nq"])
+def test_the_name_of_a_users_process_neither_ends_the_search_nor_joins_a_session(
+    shell: list[str], tmp_path: Path, name: str
+) -> None:
+    """Some kernels write the newline of a process's name unchanged (prctl(2), PR_SET_NAME)."""
+    (tmp_path / "stat").write_text(f"8719 ({name}) R 1 8719 4321 0 -1 0 0\n")
+    frames, done = run(shell, [], f'set -u\nstat_read {tmp_path}/stat\nset -- ${{process_stat##*) }}\nemit found "$4"')
+    assert frames == [("found", "4321")], done.stderr
+
+
 #: A process that leads a session, and starts programs in it: two of them ignore the end of the shell.
 _SESSION = """\
 setsid sh -c 'trap "" TERM HUP; sh -c "sleep 600; :" & sleep 600 & echo ready; wait' >{folder}/ready &

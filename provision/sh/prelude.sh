@@ -103,6 +103,19 @@ foreign_link() { # PATH -> foreign: in the form in which a look reports a file, 
     done
 }
 
+# The whole of a process's stat: a user can give a process a name with a newline, which some kernels do not escape.
+stat_read() { # FILE -> process_stat
+    process_stat=
+    {
+        while IFS= read -r stat_line; do
+            process_stat="$process_stat $stat_line"
+        done <"$1"
+    } 2>/dev/null || return 1
+    process_stat=${process_stat# }
+    # Without the last parenthesis it is not whole.
+    case $process_stat in *") "*) ;; *) return 1 ;; esac
+}
+
 # The unique name of the process PID: "PID:START", START in clock ticks since boot (proc(5), field 22).
 process() { # PID -> process_id, empty when there is none
     process_id=
@@ -111,7 +124,7 @@ process() { # PID -> process_id, empty when there is none
     esac
     [ -r "/proc/$1/stat" ] || return 0
     # The process may end between the test and the read.
-    { IFS= read -r process_stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+    stat_read "/proc/$1/stat" || return 0
     process_pid=$1
     # A zombie process (it has ended, but was not waited for yet) counts as ended.
     case ${process_stat##*) } in [ZX]*) return 0 ;; esac
@@ -122,7 +135,7 @@ process() { # PID -> process_id, empty when there is none
 }
 
 process_stopped() { # PID: by a signal (proc(5), state T); it answers nothing until SIGCONT
-    { IFS= read -r process_stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+    stat_read "/proc/$1/stat" || return 1
     case ${process_stat##*) } in T*) ;; *) return 1 ;; esac
 }
 

@@ -302,7 +302,8 @@ session_end() { # SESSION SECONDS
 session_runs() { # SESSION
     session_all='' session_manager=
     for session_file in /proc/[0-9]*/stat; do
-        { IFS= read -r session_stat <"$session_file"; } 2>/dev/null || continue
+        stat_read "$session_file" || continue
+        session_stat=$process_stat
         # The name in parentheses may contain blanks and parentheses; split (unquoted) only the part after it.
         # shellcheck disable=SC2086
         set -- "$1" ${session_stat##*) }

@@ -465,6 +465,8 @@ sweep_sessions() {
         if [ "$sweep_run" = "$run" ] || [ -e "$sweep_run/result" ] || run_lives "$sweep_run"; then
             continue
         fi
+        # Another process has the number by now, and may lead a session of its own.
+        [ -z "$process_id" ] || continue
         [ ! -e "$run_folder/step.${lives_owner%%:*}" ] || session_end "${lives_owner%%:*}" 5 || :
     done
     rm -f "$run/undo.waits"

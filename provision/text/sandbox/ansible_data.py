@@ -15,6 +15,8 @@ import jinja2
 from provision.text.sandbox.blind import blind
 from provision.text.sandbox.bounds import Refused, measured_size, room_for, step
 
+#: The most lists or items whose combinations are counted.
+_MOST = 100
 _MERGES = ("replace", "keep", "append", "prepend", "append_rp", "prepend_rp")
 
 
@@ -85,6 +87,8 @@ def items2dict(value: Any, key_name: str = "key", value_name: str = "value") -> 
 def flatten(value: Any, levels: int | None = None, skip_nulls: bool = True) -> list[Any]:
     found: list[Any] = []
     for item in value:
+        # Also of an item that is left out: a list may occur in itself many times.
+        step()
         if skip_nulls and (item is None or (isinstance(item, str) and item in ("None", "null"))):
             continue
         if isinstance(item, (list, tuple)) and (levels is None or levels >= 1):
@@ -92,13 +96,13 @@ def flatten(value: Any, levels: int | None = None, skip_nulls: bool = True) -> l
             room_for('filter "flatten"', len(found))
         else:
             found.append(item)
-    step(len(found))
     return found
 
 
 def subelements(value: Any, path: Any, skip_missing: bool = False) -> list[tuple[Any, Any]]:
     if not isinstance(value, (Mapping, list)):
         raise Refused('filter "subelements" takes a list or a mapping')
+    blind('the path of filter "subelements"', path)
     names = path if isinstance(path, list) else str(path).split(".")
     found: list[tuple[Any, Any]] = []
     for element in value.values() if isinstance(value, Mapping) else value:
@@ -176,15 +180,26 @@ def symmetric_difference(value: Any, other: Any) -> list[Any]:
 
 
 def zipped(*lists: Any) -> list[Any]:
-    return list(zip(*lists, strict=False))
+    given = [_list("zip", one) for one in lists]
+    _room_for_rows("zip", min(map(len, given), default=0), given)
+    return list(zip(*given, strict=False))
 
 
 def zip_longest(*lists: Any, fillvalue: Any = None) -> list[Any]:
-    return list(itertools.zip_longest(*lists, fillvalue=fillvalue))
+    given = [_list("zip_longest", one) for one in lists]
+    _room_for_rows("zip_longest", max(map(len, given), default=0), given)
+    return list(itertools.zip_longest(*given, fillvalue=fillvalue))
+
+
+def _room_for_rows(name: str, rows: int, columns: list[Any]) -> None:
+    room_for(f'filter "{name}"', rows * len(columns))
+    step(rows)
 
 
 def product(*lists: Any, repeat: int = 1) -> list[Any]:
-    given = [_list("product", one) for one in lists] * min(max(repeat, 0), 100)
+    if len(lists) * repeat > _MOST:
+        raise Refused(f'filter "product" takes at most {_MOST} lists')
+    given = [_list("product", one) for one in lists] * max(repeat, 0)
     count = math.prod(len(one) for one in given)
     room_for('filter "product"', count * max(len(given), 1))
     step(count)
@@ -193,6 +208,11 @@ def product(*lists: Any, repeat: int = 1) -> list[Any]:
 
 def combinations(value: Any, size: int) -> list[Any]:
     items = _list("combinations", value)
+    # Python makes a list of the size even where there is no such combination.
+    if size > len(items):
+        return []
+    if min(size, len(items) - size) > _MOST:
+        raise Refused(f'filter "combinations" takes at most {_MOST} items')
     count = math.comb(len(items), size)
     room_for('filter "combinations"', count * max(size, 1))
     step(count)
@@ -202,8 +222,8 @@ def combinations(value: Any, size: int) -> list[Any]:
 def permutations(value: Any, size: int | None = None) -> list[Any]:
     items = _list("permutations", value)
     length = len(items) if size is None else size
-    if length > 100:
-        raise Refused('filter "permutations" takes at most 100 items')
+    if length > _MOST:
+        raise Refused(f'filter "permutations" takes at most {_MOST} items')
     count = math.perm(len(items), length)
     room_for('filter "permutations"', count * max(length, 1))
     step(count)

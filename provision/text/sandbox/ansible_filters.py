@@ -15,7 +15,9 @@ def _expression(pattern: object, text: str, ignorecase: bool, multiline: bool) -
     """The compiled expression. Raises :class:`Refused` for one whose cost is too high."""
     what = str(pattern)
     try:
-        step(cost(what, len(text)))
+        # Each way to match may read the whole expression.
+        step(len(what))
+        step(cost(what, len(text)) * (1 + len(what) // 64))
         return re.compile(what, (re.IGNORECASE if ignorecase else 0) | (re.MULTILINE if multiline else 0))
     except Costly as error:
         raise Refused(f"a regular expression in a template {error}", error.hint) from error
@@ -34,9 +36,19 @@ def regex_replace(
 ) -> str:
     text = str(value)
     expression = _expression(pattern, text, ignorecase, multiline)
-    room('filter "regex_replace"', (len(text) + 1) * (len(str(replacement)) + len(text) + 1))
+    template, length = str(replacement), len(text)
+    room('filter "regex_replace"', len(template) + template.count("\\") * len(text), 0)
+
+    def replaced(match: re.Match[str]) -> str:
+        nonlocal length
+        piece = match.expand(template)
+        length += len(piece)
+        step()
+        room('filter "regex_replace"', length, len(piece))
+        return piece
+
     try:
-        found, times = expression.subn(str(replacement), text, count=count)
+        found, times = expression.subn(replaced, text, count=count)
     except (re.error, IndexError) as error:
         raise Refused(f"regex_replace: {error}") from error
     if mandatory_count and times != mandatory_count:

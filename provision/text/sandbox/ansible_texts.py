@@ -21,7 +21,7 @@ from provision.text.sandbox.bounds import Refused, measured_size, room, step, wi
 
 #: The namespace of Ansible's ``to_uuid`` (its documentation names it).
 _ANSIBLE = uuid.UUID("361E6D51-FAEC-444A-9079-341386DA8E2E")
-_LONG_NUMBER = re.compile(r"[0-9_:.]{401}")
+_LONG_NUMBER = re.compile(r"[0-9_:.]{401}|0x[0-9a-fA-F_]{401}")
 _UNITS = "BKMGTPEZY"
 _OPTIONS_OF_YAML = ("indent", "width", "default_flow_style", "sort_keys", "explicit_start", "explicit_end")
 
@@ -200,8 +200,10 @@ def comment(value: Any, style: str = "plain", **options: Any) -> str:
     newline, decoration = part["newline"], part["decoration"]
     width('filter "comment"', part["prefix_count"], part["postfix_count"])
     text = str(value)
+    # A negative count must not make up for the other one.
+    times = max(part["prefix_count"], 0) + max(part["postfix_count"], 0)
     longest = len(decoration) + len(part["prefix"]) + len(part["postfix"]) + len(newline)
-    room('filter "comment"', len(text) * (1 + longest) + longest * (part["prefix_count"] + part["postfix_count"]))
+    room('filter "comment"', len(text) * (1 + longest) + longest * times)
     lines = (decoration + text.replace(newline, newline + decoration)).replace(
         decoration + newline, decoration.rstrip() + newline
     )
@@ -231,7 +233,7 @@ def human_readable(value: Any, isbits: bool = False, unit: str | None = None) ->
 
 
 def human_to_bytes(value: Any, default_unit: str | None = None, isbits: bool = False) -> int:
-    match = re.fullmatch(r"([0-9]*\.?[0-9]+)(?:\s*([A-Za-z]+))?\s*", str(value)[:1000])
+    match = re.fullmatch(r"([0-9]*\.?[0-9]+)(?:\s*([A-Za-z]+))?\s*", str(value)) if len(str(value)) <= 300 else None
     unit = (match[2] or default_unit) if match else None
     if match is None or (unit is not None and unit[0].upper() not in _UNITS):
         raise Refused(f'filter "human_to_bytes" takes a size such as 10M, not {value!r}')

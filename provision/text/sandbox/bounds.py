@@ -79,7 +79,7 @@ def weigh(name: str, *values: object) -> None:
     for value in values:
         if isinstance(value, str):
             step(len(value) // (8 if name in _SLOW else _CHARACTERS))
-        elif isinstance(value, (dict, *LISTS)):
+        elif isinstance(value, (dict, range, *LISTS)):
             step(len(value) // _VALUES)
 
 
@@ -133,6 +133,9 @@ class _Survey:
         elif isinstance(value, utils.Namespace):
             # Its own attributes are the template's variables, under the name that Python has mangled.
             parts = object.__getattribute__(value, "_Namespace__attrs").values()
+        elif isinstance(value, jinja2.environment.TemplateModule):
+            # Its text is the output of the template.
+            return self.size(str(value), depth)
         else:
             return 1
         known = self._known.get(id(value)) or self._sizes.get(id(value))

@@ -15,7 +15,7 @@ from jinja2 import utils
 from provision.secrets import secret
 from provision.text.sandbox.blind import WORKING, derived
 from provision.text.sandbox.bounds import measured, width
-from provision.text.sandbox.text import shown
+from provision.text.sandbox.text import joined, shown
 
 
 def _encoder(kind: str, make: Callable[[str], str]) -> Callable[[Any], str]:
@@ -74,7 +74,7 @@ def _tojson(environment: jinja2.Environment, value: Any, indent: int | None = No
     options = {**environment.policies["json.dumps_kwargs"], **({} if indent is None else {"indent": indent})}
 
     def dumps(value: Any) -> str:
-        return str(utils.htmlsafe_json_dumps(value, dumps=json.dumps, **options))
+        return str(utils.htmlsafe_json_dumps(value, dumps=_dumped, **options))
 
     return _json("tojson", value, indent, dumps, _json_in_html)
 
@@ -84,13 +84,20 @@ def _to_json(value: Any, indent: int | None = None, sort_keys: bool = False, ens
     encode = _json_in if ensure_ascii else _json_in_unicode
 
     def dumps(value: Any) -> str:
-        return json.dumps(value, indent=indent, sort_keys=sort_keys, ensure_ascii=ensure_ascii)
+        return _dumped(value, indent=indent, sort_keys=sort_keys, ensure_ascii=ensure_ascii)
 
     return _json("to_json", value, indent, dumps, encode)
 
 
 def _to_nice_json(value: Any, indent: int = 4, sort_keys: bool = True, ensure_ascii: bool = True) -> str:
     return _to_json(value, indent, sort_keys, ensure_ascii)
+
+
+def _dumped(value: Any, **options: Any) -> str:
+    """As ``json.dumps``. With an indentation it stops at the limit of a text, before it has made the whole of it."""
+    if options.get("indent") is None:
+        return json.dumps(value, **options)
+    return joined(json.JSONEncoder(**options).iterencode(value))
 
 
 def _json(kind: str, value: Any, indent: object, dumps: Callable[[Any], str], encode: Callable[[str], str]) -> str:

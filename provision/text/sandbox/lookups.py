@@ -75,6 +75,10 @@ def _file(name: str, raw: Any, options: dict[str, Any]) -> str:
     places = [Path(str(raw[key])) for key in ("playbook_dir", "inventory_dir") if key in raw]
     path = _found(Path(name).expanduser(), places)
     if path is None:
+        if confinement.confined() and not any(confinement.inside(place / name) for place in places):
+            raise Refused(
+                f"lookup('file', '{name}'): a project that is not trusted may read only its own files", _TRUST
+            )
         raise Refused(
             f"lookup('file', '{name}'): no such file", f"looked in {', '.join(map(str, places)) or 'no folder'}"
         )
