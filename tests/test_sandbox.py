@@ -680,7 +680,8 @@ HUGE = [
     ("{{ {'a': [1]} | tojson(indent=10**9) }}", "has a width"),
     *(
         (
-            f"{{% set n = namespace(x={leaf}) %}}{{% for i in range(60) %}}{{% set n.x = {twice} %}}{{% endfor %}}{use}",
+            f"{{% set n = namespace(x={leaf}) %}}{{% for i in range(60) %}}"
+            f"{{% set n.x = {twice} %}}{{% endfor %}}{use}",
             said,
         )
         for leaf, twice, use, said in [
