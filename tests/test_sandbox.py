@@ -368,7 +368,7 @@ def test_each_filter_of_ansible_refuses_a_secret_or_passes_whole_tokens(
             found = scope.render("{{ (" + place.format(name) + ") | to_json }}", "key", Where(tmp_path / "site.yml", 3))
         except SpecError as error:
             if name not in _WHOLE and "takes no" not in str(error):
-                assert "cannot be applied to a secret" in str(error), (name, str(error))
+                assert "cannot be applied to a secret" in str(error), (name, str(error))  # noqa: PT017
             continue
         assert name in _WHOLE, (name, found)
         assert not secret.remnant("".join(piece for piece, token in secret.split(str(found)) if not token)), name
@@ -680,8 +680,10 @@ HUGE = [
     ("{{ {'a': [1]} | tojson(indent=10**9) }}", "has a width"),
     *(
         (
-            f"{{% set n = namespace(x={leaf}) %}}{{% for i in range(60) %}}"
-            f"{{% set n.x = {twice} %}}{{% endfor %}}{use}",
+            (
+                f"{{% set n = namespace(x={leaf}) %}}{{% for i in range(60) %}}"
+                f"{{% set n.x = {twice} %}}{{% endfor %}}{use}"
+            ),
             said,
         )
         for leaf, twice, use, said in [
