@@ -177,6 +177,22 @@ def test_the_listing_masks_passwords(project: Project) -> None:
     assert variables == {"ansible_become_password": "********", "a": 1}
 
 
+def test_the_listing_masks_by_whole_words_and_inside_of_mappings(project: Project) -> None:
+    text = "{compass: n, bypass: 1, api_token: t, PASSWD: p, db: {password: q, port: 5}, l: [{token: r}], key_file: k}"
+    project.write("inventory/hosts.yml", f"docker: {{hosts: {{web1: {text}}}}}\n")
+    variables = project.inventory().listing()["_meta"]["hostvars"]["web1"]
+    mask = "********"
+    assert variables == {
+        "compass": "n",
+        "bypass": 1,
+        "api_token": mask,
+        "PASSWD": mask,
+        "key_file": "k",
+        "db": {"password": mask, "port": 5},
+        "l": [{"token": mask}],
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -23,6 +23,7 @@ from provision.transport.ssh_config import Resolver
 from provision.transport.target import question, target
 from tests.conftest import Project
 from tests.inventories import BIN
+from tests.process_tree import alive
 
 
 @pytest.fixture(autouse=True)
@@ -238,6 +239,57 @@ def test_a_failing_inventory_script_is_an_error(project: Project, body: str, mes
     script(project, body)
     with pytest.raises(ProvisionError, match=message):
         project.inventory()
+
+
+def test_every_line_of_a_failed_program_is_in_the_message(project: Project) -> None:
+    script(project, "echo No module named ansible_collections.amazon >&2; echo Completely failed >&2; exit 1")
+    with pytest.raises(ProvisionError, match=r"exit code 1: No module named ansible_collections.amazon / Completely"):
+        project.inventory()
+
+
+def test_a_script_without_its_interpreter_is_named(project: Project) -> None:
+    script(project, "").write_text("#!/nonexistent/python3\n")
+    with pytest.raises(ProvisionError, match="its first line names '/nonexistent/python3', which does not exist"):
+        project.inventory()
+
+
+def test_a_script_that_prints_nothing_is_named(project: Project) -> None:
+    script(project, "true")
+    with pytest.raises(ProvisionError, match=r"fleet.sh:1: it printed nothing, and JSON is expected"):
+        project.inventory()
+
+
+def test_a_script_that_hangs_is_killed_with_its_children(project: Project) -> None:
+    script(project, f"sleep 1000 & echo $! > {project.folder}/child; wait")
+    done = provision(project, "inventory", "--list", PROVISION_INVENTORY_TIMEOUT="1")
+    assert done.returncode == 1
+    assert "did not end within 1 s (PROVISION_INVENTORY_TIMEOUT raises this limit" in done.stderr
+    assert not alive(int((project.folder / "child").read_text()))
+
+
+@pytest.mark.parametrize("name", ["playbooks/site.yml", "inventory/pipe.yml", "inventory/group_vars/all.yml"])
+def test_a_pipe_in_place_of_a_file_is_an_error(project: Project, name: str) -> None:
+    project.spec("packages: [curl]")
+    path = project.folder / name
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(exist_ok=True)
+    os.mkfifo(path)
+    argv = [sys.executable, "-m", "provision", "lint"]
+    done = subprocess.run(argv, cwd=project.folder, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "is a pipe, not a file" in done.stdout + done.stderr
+
+
+def test_a_pipe_that_the_shell_opened_is_read(project: Project) -> None:
+    words = f"{sys.executable} -m provision inventory --list-hosts all -i <(echo web7)"
+    done = subprocess.run(["bash", "-c", words], cwd=project.folder, capture_output=True, text=True, check=False)
+    assert done.stdout == "web7\n", done.stderr
+
+
+@pytest.mark.parametrize("end", ["\f", "\x85", "\u2028", "\v"])
+def test_ini_lines_end_where_ansible_ends_them(project: Project, end: str) -> None:
+    project.write("inventory/more.ini", f"[docker]\nweb2{end}web3\n")
+    assert project.inventory().select("docker") == ["web1", "web2", "web3"]
 
 
 def test_standard_error_of_a_script_is_a_warning(project: Project) -> None:

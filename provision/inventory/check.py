@@ -45,8 +45,8 @@ def check(
     words = [word for source in sources.given(given, config.read()) for word in ("-i", source)]
     ids = [word for id in known.reading.vault_ids for word in ("--vault-id", id)]
     try:
-        data = json.loads(program.output([command, "--list", *words, *ids], "ansible-inventory"))
-        version = program.output([command, "--version"], "ansible-inventory").decode("utf-8", "replace")
+        data = json.loads(program.run([command, "--list", *words, *ids], "ansible-inventory")[0])
+        version = program.run([command, "--version"], "ansible-inventory")[0].decode("utf-8", "replace")
     except (UsageError, ValueError) as error:
         return [*found, Note(f"Ansible does not read this inventory: {secret.mask(str(error))}")], "(it failed)"
     found += differences(known.listing(lambda host: dict(known.variables.of(host)[0])), data)

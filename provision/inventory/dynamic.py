@@ -48,7 +48,8 @@ def _json(text: str, where: Where) -> Map:
     try:
         data = plain(json.loads(text), where)
     except (ValueError, RecursionError) as error:
-        raise SpecError(f"what it prints is not JSON: {error}", where=where) from error
+        why = f"what it prints is not JSON: {error}" if text.strip() else "it printed nothing, and JSON is expected"
+        raise SpecError(why, where=where) from error
     if not isinstance(data, Map):
         raise SpecError("what it prints is not a JSON object", where=where)
     return data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -140,8 +141,27 @@ class Inventory:
     def visible(self, host: str) -> dict[str, Any]:
         """A host's variables as written, with passwords masked."""
         values, spec = self.variables.of(host)
-        shown = {name: "********" if "pass" in name else value for name, value in values.items()}
+        shown = {name: _masked(name, value) for name, value in values.items()}
         return {**shown, "spec": spec} if spec else shown
+
+
+#: Names of passwords, with names in front of and behind them: ``DB_PASSWD``, ``api_token_eu``; not ``compass``.
+_PASSWORD = re.compile(
+    r"(?:.*[_.-])?(?:pass|pw|pwd|passwd|password|passphrase|secret|token|api_?key|secret_?key|private_?key)s?(?:[_.-].*)?",
+    re.IGNORECASE | re.DOTALL,
+)
+#: Names about a password that are none.
+_ABOUT = re.compile(r".*[_.-](?:file|path|dir|user|name|id|length|ttl|age|days)", re.IGNORECASE | re.DOTALL)
+
+
+def _masked(name: object, value: Any) -> Any:
+    """A value to show: passwords in mappings and lists are masked too."""
+    text = str(name)
+    if value is not None and not isinstance(value, bool) and _PASSWORD.fullmatch(text) and not _ABOUT.fullmatch(text):
+        return "********"
+    if isinstance(value, dict):
+        return {key: _masked(key, one) for key, one in value.items()}
+    return [_masked("", one) for one in value] if isinstance(value, list) else value
 
 
 class _HostVars(Mapping[str, Any]):

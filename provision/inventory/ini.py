@@ -11,6 +11,7 @@ import ast
 import re
 import shlex
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ class _Reader:
 
     def read(self, text: str) -> None:
         group, kind = "ungrouped", "hosts"
-        for number, line in enumerate(lines_of(text), 1):
+        for number, line in _numbered(text):
             where, line = Where(self.path, number), line.strip()
             if not line or line[0] in ";#":
                 continue
@@ -129,6 +130,14 @@ class _Reader:
             raise SpecError("the value is nested too deep", where=where, key=name) from error
         value = plain(_data(value), where, name)
         return sealed(name, value, where) if self.vault else value
+
+
+def _numbered(text: str) -> Iterator[tuple[int, str]]:
+    """The lines as Ansible's plugin reads them (``str.splitlines``: also a form feed or U+0085 ends one), with the
+    numbers that an editor shows."""
+    for number, line in enumerate(lines_of(text), 1):
+        for part in line.splitlines():
+            yield number, part
 
 
 def _data(value: Any) -> Any:

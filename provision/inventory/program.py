@@ -10,12 +10,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from provision.errors import UsageError
+from provision.inventory import bounded
+from provision.lines import lines_of, words_of
 from provision.secrets import secret
 from provision.text import limits
 
 #: The programs that this run has started, and the files that it gave them -> SHA-256; empty for a program on PATH.
 _started: dict[str, str] = {}
 _approved: list[Mapping[str, str]] = []
+#: The most characters of a failed program's errors that a message has.
+_MOST = 4000
 
 
 def started() -> dict[str, str]:
@@ -51,27 +55,53 @@ def _allowed(command: Sequence[str], what: str) -> None:
 
 
 def run(command: Sequence[str], what: str, more: Mapping[str, str] | None = None) -> tuple[bytes, str]:
-    """A program's output, and its error output. It receives the environment of provision without declared secrets, and
-    ``more``. Raises :class:`UsageError` where it can't be started or fails, or where an approved plan does not have
-    it."""
+    """A program's output, and its error output. It has no standard input, and the environment of provision without
+    declared secrets, with ``more``. Raises :class:`UsageError` where it can't be started, fails or does not end (it and
+    its children are killed then), or where an approved plan does not have it."""
     _allowed(command, what)
     try:
-        done = subprocess.run(  # noqa: S603 - the operator, or a project that the operator trusts, names it
-            list(command),
-            capture_output=True,
-            env={**secret.environment(), **(more or {})},
-            check=False,
-        )
+        done = bounded.run(command, limits.of(limits.PROGRAM), limits.of(limits.FILE), more)
     except OSError as error:
-        raise UsageError(f"{what}: {command[0]} can't be run: {error.strerror}") from error
+        raise _not_started(command, what, error) from error
+    except bounded.Beyond as error:
+        limit = limits.PROGRAM if error.is_time else limits.FILE
+        why = str(error) if error.is_time else f"printed {limits.more(limit)}"
+        raise UsageError(f"{what}: {command[0]} {why} ({limits.hint(limit)})") from error
     said = done.stderr.decode("utf-8", "replace").strip()
-    if done.returncode != 0:
-        last = said.rpartition("\n")[2] if said else "it printed no error"
-        raise UsageError(f"{what}: {command[0]} failed with exit code {done.returncode}: {secret.mask(last)}")
-    if len(done.stdout) > limits.of(limits.FILE):
-        raise UsageError(f"{what}: {command[0]} printed {limits.more(limits.FILE)} ({limits.hint(limits.FILE)})")
+    if done.status != 0:
+        raise _failed(command, what, done.status, said)
     return done.stdout, said
 
 
-def output(command: Sequence[str], what: str) -> bytes:
-    return run(command, what)[0]
+def typed(command: Sequence[str], what: str) -> bytes:
+    """The output of a program that may ask the operator, so it has the terminal and no limit of time."""
+    _allowed(command, what)
+    try:
+        done = subprocess.run(  # noqa: S603 - the operator, or a project that the operator trusts, names it
+            list(command), capture_output=True, env=secret.environment(), check=False
+        )
+    except OSError as error:
+        raise _not_started(command, what, error) from error
+    if done.returncode != 0:
+        raise _failed(command, what, done.returncode, done.stderr.decode("utf-8", "replace").strip())
+    return done.stdout
+
+
+def _not_started(command: Sequence[str], what: str, error: OSError) -> UsageError:
+    why = f"can't be run: {error.strerror}"
+    if isinstance(error, FileNotFoundError) and os.path.isfile(command[0]):
+        # execve(2) has one error for a missing file and for a missing interpreter.
+        with open(command[0], "rb") as file:
+            first = file.readline(256).removesuffix(b"\n").decode("utf-8", "replace")
+        if first.startswith("#!"):
+            found = first[2:].strip(" \t").partition(" ")[0]
+            why = f"can't be run: its first line names {found!r}, which does not exist on this machine"
+    return UsageError(f"{what}: {command[0]} {why}")
+
+
+def _failed(command: Sequence[str], what: str, status: int, said: str) -> UsageError:
+    """What a program printed, on one line. Ansible prints the cause above its last line."""
+    lines = [" ".join(words) for line in lines_of(secret.mask(said)) if (words := words_of(line))]
+    text = " / ".join(lines) or "it printed no error"
+    text = text if len(text) <= _MOST else f"... {text[-_MOST:]}"
+    return UsageError(f"{what}: {command[0]} failed with exit code {status}: {text}")

@@ -223,7 +223,7 @@ def _is_script(path: Path) -> bool:
     if not os.access(path, os.X_OK):
         return False
     confinement.check(path)
-    with open(path, "rb") as file:
+    with limits.opened(path) as file:
         return file.read(4).startswith((b"#!", b"\x7fELF"))
 
 

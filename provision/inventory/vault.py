@@ -22,7 +22,7 @@ from msgspec import Struct
 from provision.errors import SpecError, UsageError, Where
 from provision.inventory import config
 from provision.inventory.config import Config
-from provision.inventory.program import output
+from provision.inventory.program import typed
 from provision.secrets import secret
 from provision.text import limits
 
@@ -142,7 +142,7 @@ class Vault:
                 )
             # A name that ends in -client takes the vault id (ansible.parsing.vault.script_is_client).
             words = ["--vault-id", place.id] if path.stem.endswith("-client") else []
-            return output([str(path), *words], "vault password").strip(b"\r\n")
+            return typed([str(path), *words], "vault password").strip(b"\r\n")
         # Nothing shows it. A file elsewhere is usual.
         data = limits.read(path, named=True).strip()
         if data.startswith(secret.VAULT.encode()):
@@ -162,9 +162,13 @@ def _question(place: Source) -> str:
 
 def _asked(question: str) -> str:
     import getpass
+    import warnings
 
     try:
-        return getpass.getpass(question)
+        with warnings.catch_warnings():
+            # Without a terminal the password is read from standard input; Python's warning has its own source lines.
+            warnings.simplefilter("ignore", getpass.GetPassWarning)
+            return getpass.getpass(question)
     except EOFError:
         raise UsageError("the vault password was not given") from None
 

@@ -8,9 +8,11 @@ cannot raise it, because its author may be the attacker.
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 from msgspec import Struct
 
@@ -34,7 +36,12 @@ DEPTH = Limit("PROVISION_MAX_DEPTH", 100, "levels", most=200)
 HOSTS = Limit("PROVISION_MAX_HOSTS", 100_000, "hosts")
 STEPS = Limit("PROVISION_MAX_TEMPLATE_STEPS", 1_000_000, "steps")
 TEXT = Limit("PROVISION_MAX_TEMPLATE_TEXT", 16 * 1024 * 1024, "characters")
-ALL = (FILE, NODES, DEPTH, HOSTS, STEPS, TEXT)
+#: For one run of an inventory script or of ``ansible-inventory``.
+PROGRAM = Limit("PROVISION_INVENTORY_TIMEOUT", 120, "seconds", most=86_400)
+ALL = (FILE, NODES, DEPTH, HOSTS, STEPS, TEXT, PROGRAM)
+
+#: Directories of the process's own open files.
+_DESCRIPTORS = (Path("/dev/fd"), Path("/proc/self/fd"))
 
 
 @cache
@@ -59,6 +66,21 @@ def hint(limit: Limit) -> str:
     return f"{limit.variable} raises this limit, up to {limit.most:,}"
 
 
+def opened(path: Path, *, named: bool = False) -> BinaryIO:
+    """A file of the project, open for reading. The open of a pipe would wait until a program writes to it (fifo(7)).
+
+    Raises :class:`SpecError` for a pipe, and ``OSError``. Allowed is one that the operator gives: a file
+    that is ``named``, and an open descriptor (``<(...)`` of a shell).
+    """
+    given = named or path.parent in _DESCRIPTORS or path == Path("/dev/stdin")
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (0 if given else os.O_NONBLOCK))
+    mode = os.fstat(descriptor).st_mode
+    if not given and stat.S_ISFIFO(mode):
+        os.close(descriptor)
+        raise SpecError("is a pipe, not a file", where=Where(path, 1))
+    return open(descriptor, "rb")
+
+
 def read(path: Path, *, named: bool = False) -> bytes:
     """The bytes of a file of the project; raises :class:`SpecError` for a file that cannot be read or is too large.
     ``named``: the command line or the environment names the file, so it may be anywhere.
@@ -68,7 +90,7 @@ def read(path: Path, *, named: bool = False) -> bytes:
     if not named:
         confinement.check(path)
     try:
-        with open(path, "rb") as file:
+        with opened(path, named=named) as file:
             content = file.read(of(FILE) + 1)
     except OSError as error:
         raise SpecError(f"can't be read: {error.strerror}", where=Where(path, 1)) from error

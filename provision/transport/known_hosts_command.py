@@ -10,8 +10,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from provision.errors import SpecError
+from provision.inventory import bounded
 from provision.lines import lines_of
-from provision.transport import argv, known_hosts, program
+from provision.transport import argv, known_hosts
 from provision.transport.failure import HostError
 from provision.transport.known_hosts import KnownHosts, fingerprint
 from provision.transport.tokens import expand
@@ -49,8 +50,8 @@ class Command(Struct, frozen=True):
         """
         limit = max(0.1, min(_TIMEOUT, left))
         try:
-            done = program.run(self._expanded(name, key), limit, _MOST)
-        except program.Beyond as error:
+            done = bounded.run(self._expanded(name, key), limit, _MOST)
+        except bounded.Beyond as error:
             raise self._failed(name, str(error)) from error
         except OSError as error:
             raise self._failed(name, f"can't be started: {error.strerror}") from error

@@ -8,7 +8,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -20,6 +20,10 @@ _PIECE = 65_536
 class Beyond(Exception):
     """The program was killed; the text says which limit it passed."""
 
+    def __init__(self, text: str, is_time: bool) -> None:
+        super().__init__(text)
+        self.is_time = is_time
+
 
 class Ended(Struct, frozen=True):
     status: int
@@ -27,15 +31,16 @@ class Ended(Struct, frozen=True):
     stderr: bytes
 
 
-def run(argv: Sequence[str], seconds: float, most: int) -> Ended:
-    """Run a program without standard input, in the environment of provision without declared secrets. It may run for
-    ``seconds``, and print ``most`` bytes. Raises :class:`Beyond`, and ``OSError`` where it can't start."""
+def run(argv: Sequence[str], seconds: float, most: int, more: Mapping[str, str] | None = None) -> Ended:
+    """Run a program without standard input, in the environment of provision without declared secrets, and with
+    ``more``. It may run for ``seconds``, and print ``most`` bytes. Raises :class:`Beyond`, and ``OSError`` where it
+    can't start."""
     process = subprocess.Popen(  # noqa: S603 - no shell
         list(argv),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=secret.environment(),
+        env={**secret.environment(), **(more or {})},
         start_new_session=True,
     )
     try:
@@ -58,16 +63,16 @@ def _output(process: subprocess.Popen[bytes], end: float, seconds: float, most: 
             selector.register(pipe or -1, selectors.EVENT_READ, into)
         while selector.get_map():
             if (left := end - time.monotonic()) <= 0:
-                raise Beyond(f"did not end within {seconds:.3g} s")
+                raise Beyond(f"did not end within {seconds:.3g} s", True)
             for key, _ in selector.select(left):
                 data = os.read(key.fd, _PIECE)
                 key.data.extend(data)
                 if not data:
                     selector.unregister(key.fileobj)
                 if len(key.data) > most:
-                    raise Beyond(f"printed more than {most // 1024} KiB")
+                    raise Beyond(f"printed more than {most // 1024} KiB", False)
     try:
         status = process.wait(max(0.0, end - time.monotonic()))
     except subprocess.TimeoutExpired as error:
-        raise Beyond(f"did not end within {seconds:.3g} s") from error
+        raise Beyond(f"did not end within {seconds:.3g} s", True) from error
     return Ended(status, bytes(printed[0]), bytes(printed[1]))
