@@ -31,7 +31,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "README.zh.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GAP = "…"
 PARSER = cli.parser()
-TUTORIALS = ("first-host", "fleet", "from-ansible", "from-get-docker", "ci")
+TUTORIALS = ("first-host", "fleet", "from-ansible", "from-get-docker", "ci", "reference-setup")
 
 
 class Block(Struct, frozen=True):
@@ -256,6 +256,7 @@ def uncommented(text: str) -> str:
     ("english", "chinese"),
     [
         ("README.md", "README.zh.md"),
+        ("docs/guides/rollback.md", "docs/zh/rollback.md"),
         *((f"docs/start/{name}.md", f"docs/zh/{name}.md") for name in TUTORIALS),
     ],
 )
