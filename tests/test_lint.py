@@ -173,6 +173,15 @@ def test_each_prefix_of_a_file_is_linted_without_a_crash() -> None:
         ('{"log-driver": "gelf"}', 'log driver gelf needs log-opts "gelf-address"'),
         ('{"min-api-version": "v1.44"}', 'min-api-version "v1.44" must not begin with v: "1.44"'),
         ('{"default-ulimits": {"nofile": {"Soft": 1, "Hard": 1}}}', 'default-ulimits.nofile needs "Name": "nofile"'),
+        ('{"ipv6": true, "bip6": "fd00::/64"}', 'bip6 "fd00::/64" is the network address; use fd00::1/64'),
+        ('{"insecure-registries": ["x.example:"]}', 'insecure-registries "x.example:" is not a host, host:port or'),
+        ('{"storage-driver": "vfs", "storage-opts": ["vfs.foo=1"]}', "vfs has no option vfs.foo"),
+        ('{"userns-remap": "a:b:c"}', 'userns-remap "a:b:c" is not USER or USER:GROUP'),
+        (
+            '{"builder": {"gc": {"policy": [{"keepDuration": "48h"}]}}}',
+            "builder.gc.policy[0].keepDuration is not known",
+        ),
+        ('{"default-network-opts": {"brigde": {}}}', 'brigde is not a network driver (did you mean "bridge"?)'),
         ('{"bip": "127.0.0.1/24"}', "bip 127.0.0.0/24 is loopback address space"),
     ],
 )
@@ -300,6 +309,12 @@ def test_a_key_is_reported_for_engines_that_do_not_know_it_yet() -> None:
     assert [str(f) for f in lint('{"graph": "/d", "log-driver": "local"}', "24.0")] == [
         "daemon.json:1: error DJ102 graph was removed in 23.0 (use data-root)"
     ]
+
+
+def test_a_field_that_an_engine_does_not_know_yet_is_ignored() -> None:
+    text = '{"log-driver": "local", "builder": {"gc": {"enabled": false, "defaultReservedSpace": 5}}}'
+    assert [(one.rule.id, one.level) for one in lint(text, "26.1")] == [("DJ111", "warning")]
+    assert [(one.rule.id, one.level) for one in lint(text, "28.5")] == [("DJ110", "error")]
 
 
 def test_each_row_of_the_table_of_keys_is_complete() -> None:

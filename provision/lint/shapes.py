@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from provision.dockerd.daemon_keys import Key, Version
+from provision.dockerd.daemon_keys import NEWEST, Key, Version
 from provision.text.yamlfile import Map, Seq
 
 Basic = Literal["bool", "int", "text", "size", "duration", "any"]
@@ -30,10 +30,15 @@ class TableOf(Struct, frozen=True):
 
 
 class Fields(Struct, frozen=True):
-    """An object with known names; ``strict`` when dockerd refuses others."""
+    """An object with known names; ``strict`` when dockerd refuses others. ``newer``: the first engine that knows a
+    name, where that is later than the object's."""
 
     known: dict[str, Shape]
     strict: bool = False
+    newer: dict[str, Version] = {}
+
+    def of(self, engine: Version) -> dict[str, Shape]:
+        return {name: shape for name, shape in self.known.items() if engine >= self.newer.get(name, (0, 0))}
 
 
 class Either(Struct, frozen=True):
@@ -64,7 +69,12 @@ _SPACE: dict[str, Shape] = {
     "maxUsedSpace": "text",
     "minFreeSpace": "text",
 }
-_RULE = Fields({"all": "bool", "filter": Either(ListOf("text"), TableOf(TableOf("bool"))), **_SPACE})
+#: moby#48914.
+_SPACES: Version = (28, 0)
+_RULE = Fields(
+    {"all": "bool", "filter": Either(ListOf("text"), TableOf(TableOf("bool"))), **_SPACE},
+    newer=dict.fromkeys(("reservedSpace", "maxUsedSpace", "minFreeSpace"), _SPACES),
+)
 _BUILDER = Fields(
     {
         "gc": Fields(
@@ -75,11 +85,15 @@ _BUILDER = Fields(
                 "defaultReservedSpace": "text",
                 "defaultMaxUsedSpace": "text",
                 "defaultMinFreeSpace": "text",
-            }
+            },
+            newer=dict.fromkeys(("defaultReservedSpace", "defaultMaxUsedSpace", "defaultMinFreeSpace"), _SPACES),
         ),
-        "entitlements": Fields({"network-host": "bool", "security-insecure": "bool", "device": "bool"}),
+        "entitlements": Fields(
+            {"network-host": "bool", "security-insecure": "bool", "device": "bool"}, newer={"device": (29, 0)}
+        ),
         "history": Fields({"maxAge": "duration", "maxEntries": "int"}),
-    }
+    },
+    newer={"history": (23, 0)},
 )
 _RUNTIME = Fields({"path": "text", "runtimeArgs": ListOf("text"), "runtimeType": "text", "options": TableOf("any")})
 #: Keys whose type the table of keys can't describe in one word, by the table's word or by their name.
@@ -110,8 +124,6 @@ _WORDS: dict[str, Shape] = {
     "table": TableOf("text"),
     "switches": TableOf("bool"),
 }
-#: Fields that older engines do not know, and so ignore.
-_SINCE = {("builder", "history"): (23, 0)}
 _NAMES = {
     "bool": "true or false",
     "int": "a whole number",
@@ -135,10 +147,7 @@ def of(key: Key) -> Shape:
 
 def misfits(key: Key, value: Any, engine: Version) -> Iterator[Misfit]:
     """The values that do not fit the key's type in an engine, each with the value that would fit."""
-    for misfit in _misfits(of(key), value, ()):
-        came = _SINCE.get((key.name, str(misfit.path[0]).lower())) if misfit.path else None
-        if came is None or engine >= came:
-            yield misfit
+    return _misfits(of(key), value, (), engine)
 
 
 def fits(key: Key, value: Any, engine: Version) -> bool:
@@ -151,7 +160,7 @@ def decoded(shape: Shape, value: Any) -> Any:
     null, because it leaves the default, which is not always the zero value. A value that does not fit stays the same:
     an engine that does not know the field ignores it."""
     if isinstance(shape, Either):
-        first = next(_misfits(shape.first, value, ()), None) is None
+        first = next(_misfits(shape.first, value, (), NEWEST), None) is None
         return decoded(shape.first if first else shape.other, value)
     if isinstance(shape, ListOf):
         if value is not None and not isinstance(value, list):
@@ -185,34 +194,34 @@ def field(name: str, known: dict[str, Any]) -> str | None:
     return next((one for one in known if one.lower() == name.lower()), None)
 
 
-def _misfits(shape: Shape, value: Any, path: tuple[str | int, ...]) -> Iterator[Misfit]:
+def _misfits(shape: Shape, value: Any, path: tuple[str | int, ...], engine: Version) -> Iterator[Misfit]:
     if shape == "size" and value is None:  # the type has its own decoder (moby, opts/opts.go, MemBytes.UnmarshalJSON)
         yield Misfit(path, _NAMES[shape], value)
         return
     if value is None or shape == "any":
         return
     if isinstance(shape, Either):
-        if any(True for _ in _misfits(shape.first, value, path)) and any(
-            True for _ in _misfits(shape.other, value, path)
-        ):
-            yield from _misfits(shape.first, value, path)
+        first = list(_misfits(shape.first, value, path, engine))
+        if first and next(_misfits(shape.other, value, path, engine), None) is not None:
+            yield from first
     elif isinstance(shape, ListOf):
         if not isinstance(value, list):
             one = _fits(shape.item, value) and not (isinstance(value, str) and ("," in value or " " in value))
             yield Misfit(path, f"a list{_plural(shape.item)}", value, f"[{written(value)}]" if one else "")
             return
         for index, item in enumerate(value):
-            yield from _misfits(shape.item, item, (*path, index))
+            yield from _misfits(shape.item, item, (*path, index), engine)
     elif isinstance(shape, (TableOf, Fields)):
         if not isinstance(value, dict):
             yield Misfit(path, "an object", value)
             return
+        known = shape.of(engine) if isinstance(shape, Fields) else {}
         for name, item in value.items():
-            inner = shape.item if isinstance(shape, TableOf) else shape.known.get(field(name, shape.known) or "")
+            inner = shape.item if isinstance(shape, TableOf) else known.get(field(name, known) or "")
             if inner is not None:
-                yield from _misfits(inner, item, (*path, name))
+                yield from _misfits(inner, item, (*path, name), engine)
             elif isinstance(shape, Fields):
-                yield Misfit((*path, name), ", ".join(shape.known), item, unknown=True, ignored=not shape.strict)
+                yield Misfit((*path, name), ", ".join(known), item, unknown=True, ignored=not shape.strict)
     elif not _fits(shape, value):
         yield Misfit(path, _NAMES[shape], value, _meant(shape, value))
 

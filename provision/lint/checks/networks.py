@@ -187,6 +187,10 @@ def _addresses(daemon: Map, engine: Version) -> Iterator[Finding]:
             yield finding("DJ203", where, f'{key} "{text}" is IPv{found.version}; the key accepts IPv{family}')
         elif key == "bip":
             yield from _bip(found, text, where, engine)
+        elif key == "bip6" and used and found.ip == found.network.network_address:
+            # moby, libnetwork/ipams/defaultipam/allocator.go, newPoolData: the address is reserved (RFC 4291, 2.6.1).
+            first = f"{found.network.network_address + 1}/{found.network.prefixlen}"
+            yield finding("DJ203", where, f'{key} "{text}" is the network address; use {first}')
         elif key == "fixed-cidr-v6" and (clash := _clash(found, engine)):
             yield finding("DJ203", where, f'{key} "{text}" {clash}', "such as fd00:1::/64")
         elif key == "fixed-cidr-v6" and used:

@@ -46,7 +46,7 @@ _HOST = re.compile(r"\[[0-9A-Fa-f:.%]+\]|[^\s/?#\[\]@\\^`{|}]*")
 #: moby, daemon/pkg/registry/config.go, validHostPortRegex: a domain name, or an IPv6 address in brackets, and a port.
 _REGISTRY = re.compile(
     r"(?:\[[0-9A-Fa-f:]+\]|(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
-    r"(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*)(?::\d*)?"
+    r"(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*)(?::\d+)?"
 )
 
 
@@ -102,7 +102,7 @@ def _split(text: str, engine: Version) -> SplitResult | None:
 def _meant(mirror: str, engine: Version) -> str:
     bare = mirror.strip()
     found = re.fullmatch(r"(https?):?/{0,3}([^/\s]+.*)", bare)
-    if bare != mirror and _split(bare, engine) is not None:
+    if bare and bare != mirror and _split(bare, engine) is not None:
         return f'write "{bare}"'
     if found and "://" not in bare and "." in found[2]:
         return f'write "{found[1]}://{found[2]}"'
@@ -142,7 +142,8 @@ def _registry(text: str) -> str | None:
             return f"has a port that is not a number: {port}"
         if port and int(port) > 65535:
             return f"has a port that is not a number from 0 to 65535: {port}"
-    if _REGISTRY.fullmatch(text) or _is_address(text):
+    # Only an address may have a colon without a port.
+    if _REGISTRY.fullmatch(text) or _is_address(text) or (not port and _is_address(host.strip("[]"))):
         return None
     return "is not a host, host:port or CIDR"
 
