@@ -822,8 +822,8 @@ _ALL = (
         "The file does not exist, may not be read, is not UTF-8 or is too large, so nothing in it was checked. dockerd "
         "refuses a daemon.json that is not UTF-8.",
         "Correct the file's name, or save it as UTF-8. The findings in all other files are reported too.",
-        "deamon.json",
-        "daemon.json",
+        "a daemon.json in Latin-1 or UTF-16",
+        "the same file in UTF-8",
         "moby, daemon/config/config.go, getConflictFreeConfiguration",
     ),
     Rule(

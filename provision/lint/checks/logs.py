@@ -134,10 +134,11 @@ def logs(daemon: Map, target: Target) -> Iterator[Finding]:
     yield from _modes(options)
     yield from _together(name, options, target.engine)
     if name == "json-file" and "max-size" not in options:
+        alone = ", unless the host has a daemon.json" if target.in_spec and not daemon else ""
         yield finding(
             "DJ210",
             where,
-            "the logs of containers grow without a limit",
+            f"the logs of containers grow without a limit{alone}",
             'add "log-driver": "json-file" and "log-opts": {"max-size": "10m", "max-file": "3"}',
         )
 
