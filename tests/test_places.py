@@ -543,6 +543,48 @@ def test_a_look_does_not_read_through_a_link_of_another_account(place: Path, she
 
 
 @each_shell
+@pytest.mark.parametrize(
+    ("function", "content", "swapped_by"),
+    [
+        ("look_files", "small\n", "stat"),
+        ("look_files", "large" * 20_000, "stat"),
+        ("look_files", "not \0 text\n", "head"),
+        ("look_sums", "secret\n", "stat"),
+    ],
+    ids=["small", "large", "binary", "secret"],
+)
+def test_a_look_ends_where_another_account_puts_a_fifo_in_place_of_a_file(
+    shell: list[str], function: str, content: str, swapped_by: str
+) -> None:
+    """The exchange comes at the worst moment: behind the program that has inspected the file."""
+    with tempfile.TemporaryDirectory(dir="/run") as made:  # other accounts can change names in /tmp
+        exchanged_at_the_worst_moment(Path(made), shell, function, content, swapped_by)
+
+
+def exchanged_at_the_worst_moment(place: Path, shell: list[str], function: str, content: str, swapped_by: str) -> None:
+    path, programs = place / "home" / "app.conf", place / "bin"
+    path.parent.mkdir()
+    path.parent.chmod(0o755)
+    place.chmod(0o755)
+    real = {name: shutil.which(name) for name in ("stat", "head", "timeout")}
+    stub(programs, "timeout", f'echo "$4" >>{place}/limited; shift 3; exec {real["timeout"]} -s KILL 1 "$@"')
+    swap = f"rm -f {path}; mkfifo {path}"
+    for owner, exchange in ((0, ":"), (NOBODY_ID, ":"), (NOBODY_ID, swap)):
+        os.chown(place / "home", owner, owner)
+        path.write_text(content)
+        stub(programs, swapped_by, f'{real[swapped_by]} "$@"; found=$?; {exchange}; exit $found')
+        frames, done = run(shell, ["look/files.sh"], f"{function} {path}", path=programs)
+        if exchange == ":":
+            assert frames[0][2].startswith("regular"), done.stderr
+            assert {frame[0] for frame in frames} & {"contents", "content", "sha256"}
+            assert (place / "limited").exists() == (owner != 0), "no further program where root alone has access"
+        else:
+            assert frames[-1][0] == "died"
+            assert f"{path}: a file was exchanged or removed while it was read" in done.stderr.decode()
+    assert set((place / "limited").read_text().split()) <= {"head", "base64", "sha256sum"}
+
+
+@each_shell
 def test_a_directory_that_was_changed_since_the_plan_has_drifted(place: Path, shell: list[str]) -> None:
     folder = place / "home"
     frames, _ = run(shell, ["look/files.sh"], f"look_files {folder}")

@@ -150,9 +150,9 @@ run_lives() { # RUN-FOLDER: whether the process that signed for it lives
 # (/proc/uptime is not suitable: in some containers it uses another clock.)
 ticks_now() { # -> ticks
     ticks=$(
-        IFS= read -r process_stat </proc/self/stat
+        IFS= read -r ticks_stat </proc/self/stat
         # shellcheck disable=SC2086
-        set -- ${process_stat##*) }
+        set -- ${ticks_stat##*) }
         printf '%s' "${20}"
     )
 }

@@ -1,10 +1,10 @@
 provision_main() {
 # environment.sh ec498deaf5e4
-# prelude.sh d07a455a2a1c
+# prelude.sh 2b74ce2a69c6
 # resources/access.sh (look) 578e4980f543
 # look/docker.sh 14e85940da6c
 # look/engine.sh 4f2e4ccffd8e
-# look/files.sh 87f6a79e41df
+# look/files.sh 8e95c36a0792
 # resources/hostname.sh (look) d36472d69004
 # look/manifests.sh a4676e41651f
 # look/services.sh 6fd592b14029

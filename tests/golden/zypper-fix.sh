@@ -1,11 +1,11 @@
 provision_main() {
 # environment.sh ec498deaf5e4
-# prelude.sh d07a455a2a1c
+# prelude.sh 2b74ce2a69c6
 # resources/access.sh (look) 578e4980f543
 # look/containers.sh ac015fc0dfa8
 # look/docker.sh 14e85940da6c
 # look/engine.sh 4f2e4ccffd8e
-# look/files.sh 87f6a79e41df
+# look/files.sh 8e95c36a0792
 # resources/hostname.sh (look) d36472d69004
 # look/manifests.sh a4676e41651f
 # look/pkg_zypper.sh 21f6965e323b
@@ -24,12 +24,12 @@ provision_main() {
 # fix/pkg_zypper.sh 5246aec3f11f
 # fix/place.sh 0710f2c99a6e
 # fix/progress.sh 9d0a03b56350
-# fix/restore.sh a944321d6717
+# fix/restore.sh c1aeb6a26182
 # fix/rpm.sh f20f6fcedfe1
 # fix/services.sh d2d07df2cb2a
 # fix/svc_systemd.sh 39363467e007
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh e95bac3c4f73
+# fix/transaction.sh 275a42f68d6d
 # fix/undo_systemd.sh 9384930c6d49
 # resources/users.sh (fix) 35627b8ea414
 # fix.sh 0e13c40adf2c

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Forks: one stat for all files and the directories above them, one cat where the small files are more than a handful of
-# lines, one sha256sum for each large file.
+# lines, one sha256sum for each large file. One timeout for each of these where another account could exchange a file.
 
 # The directories above a file show whether other users of the host can reach it: only then may its text be shown.
 #
@@ -35,8 +35,9 @@ look_files() { # PATH...
     for files_path in ${files_watched-}; do
         [ ! -e "$files_path" ] || files_more="$files_more$files_path$nl"
     done
-    files_stat=$(files_ask "$@")
-    files_rest=$files_stat files_total=-1 files_table=$nl
+    files_answer=$(files_ask "$@")
+    files_folders
+    files_rest=$files_answer files_total=-1 files_table=$nl
     files_left=$#
     while [ "$files_left" -gt 0 ]; do
         files_line=${files_rest%%"$nl"*}
@@ -64,11 +65,11 @@ look_files() { # PATH...
         files_rest=${files_rest#*"$nl"}
         files_more=${files_more#*"$nl"}
     done
-    [ -z "$files_above" ] || emit folders '' "${files_above%"$nl"}" "$files_rest"
+    [ -z "$files_above" ] || emit folders '' "${files_above%"$nl"}" "${files_states%"$nl"}"
     [ "$files_total" -ge 0 ] || return 0
     # A shell reads byte by byte: up to about a page this takes less time than the start of a program. Some shells drop
     # NUL bytes and print a warning on standard error.
-    if [ "$files_total" -le 2000 ]; then
+    if [ "$files_total" -le 2000 ] && [ -z "$files_open" ]; then
         files_text=
         for files_path in "$@"; do
             while IFS= read -r files_line; do
@@ -78,7 +79,7 @@ look_files() { # PATH...
         done
         files_text=${files_text}Linux
     else
-        files_text=$(exec cat -- "$@" /proc/sys/kernel/ostype 2>/dev/null)
+        files_text=$(files_read 5 "$@" /proc/sys/kernel/ostype 2>/dev/null) || files_lost "$@"
     fi
     if [ "${#files_text}" -eq "$files_total" ]; then
         emit contents '' "$files_text" "$@"
@@ -86,7 +87,8 @@ look_files() { # PATH...
     fi
     # Some file is not text (or has changed at this moment): send each file alone, encoded.
     for files_path in "$@"; do
-        emit content "$files_path" "$(exec base64 <"$files_path")"
+        files_text=$(files_limit 5 base64 -- "$files_path") || files_lost "$files_path"
+        emit content "$files_path" "$files_text"
     done
 }
 
@@ -102,11 +104,48 @@ files_above_of() { # PATH
     done
 }
 
-files_ask() { # PATH...: what stat says of them, of files_more and of files_above, a line each
+files_ask() { # PATH...: what stat says of files_above, of the paths and of files_more, a line each
     set -f
     IFS=$nl
     # shellcheck disable=SC2086 # a path a line
-    exec stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$@" $files_more $files_above
+    exec stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- $files_above "$@" $files_more
+}
+
+# Split files_answer -> files_states (the lines of files_above), files_answer (the other lines), and files_open (not
+# empty: an account other than root can change names in one of these directories).
+files_folders() {
+    files_states='' files_open='' files_rest=$files_above
+    while [ -n "$files_rest" ]; do
+        files_line=${files_answer%%"$nl"*}
+        files_answer=${files_answer#*"$nl"}
+        files_states=$files_states$files_line$nl
+        files_rest=${files_rest#*"$nl"}
+        case $files_line in
+            directory:[0-7][0145][0145]:root:* | directory:[0-7][0-7][0145][0145]:root:*) ;;
+            *) files_open=yes ;;
+        esac
+    done
+}
+
+# In a subshell: the program, with a time limit where files_open is not empty. That account can put a FIFO, or a link to a
+# device, at a path after its stat. Opening a FIFO waits for a writer, without end.
+files_limit() { # SECONDS PROGRAM WORD...
+    if [ -z "$files_open" ] || ! command -v timeout >/dev/null; then
+        shift
+        exec "$@"
+    fi
+    exec timeout -s KILL "$@"
+}
+
+files_read() { # SECONDS PATH...: in a subshell, the bytes of small files
+    files_seconds=$1
+    shift
+    [ -n "$files_open" ] || exec cat -- "$@"
+    files_limit "$files_seconds" head -q -c 65536 -- "$@"
+}
+
+files_lost() { # PATH...
+    fail "$*: a file was exchanged or removed while it was read; another process changes it"
 }
 
 look_sums() { # PATH...: only the hash of files that no report may show
@@ -120,16 +159,19 @@ look_sums() { # PATH...: only the hash of files that no report may show
             emit file "$sums_path" absent
             continue
         fi
-        sums_line=$(exec stat -c '%F:%a:%U:%G:%Z:%i:%Y:%s' -- "$sums_path")
-        emit file "$sums_path" "$sums_line"
-        case $sums_line in
+        files_above='' files_more=
+        files_above_of "$sums_path"
+        files_answer=$(files_ask "$sums_path")
+        files_folders
+        emit file "$sums_path" "$files_answer"
+        case $files_answer in
             regular*) look_large_file "$sums_path" ;;
         esac
     done
 }
 
 look_large_file() { # PATH: its hash, without its content
-    files_sum=$(exec sha256sum -- "$1")
+    files_sum=$(files_limit 600 sha256sum -- "$1") || files_lost "$1"
     # GNU sha256sum marks a line whose file name it had to escape.
     files_sum=${files_sum#\\}
     emit sha256 "$1" "${files_sum%% *}"
