@@ -9,11 +9,13 @@ import re
 import secrets
 import shutil
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from provision.transport import known_hosts, reboot, upload
 from provision.transport.channel import ProcessChannel
 from provision.transport.credentials import Encrypted, Keys, public_half
 from provision.transport.execute import execute
-from provision.transport.failure import CutOff, NotBegun
+from provision.transport.failure import CutOff, NotBegun, in_words
 from provision.transport.prompter import Prompter
 from provision.transport.proxy_command import ProxyCommand
 from provision.transport.shell import Shell
@@ -306,6 +308,31 @@ def hangs_up(one: socket.socket, stop: threading.Event) -> None:
     """As sshd does beyond MaxStartups."""
 
 
+def ends(one: socket.socket, stop: threading.Event) -> None:
+    """As a host does that is switched off: the connection ends in the middle of the key exchange."""
+    one.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+    one.recv(4096)
+
+
+def resets(one: socket.socket, stop: threading.Event) -> None:
+    ends(one, stop)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+@pytest.mark.parametrize("answer", [ends, resets, hangs_up])
+def test_an_error_of_a_connection_is_in_words(
+    clean: Path, answer: Callable[[socket.socket, threading.Event], None]
+) -> None:
+    """paramiko raises EOFError without a text."""
+    with peer(answer) as (port, _):
+        pool, one = Transport(Connecting(1.0)), login(clean, port, "", key_file=keygen(clean / "key"))
+        with contextlib.closing(pool), pytest.raises(HostError, match=r"(?i)connection|banner") as caught:
+            pool.open(Host("web", (), one), soon())
+    assert caught.value.failure.kind == "unreachable"
+    assert not re.search(r"EOFError|Exception|Errno|:\s*(\(|$)", caught.value.failure.message)
+    assert in_words(EOFError()) == in_words(ConnectionResetError()) == "the connection was closed"
+
+
 @both
 @pytest.mark.parametrize(
     ("answer", "said"),
@@ -458,14 +485,12 @@ class Jumping(Guarded):
             far = socket.create_connection(destination)
         except OSError:
             return paramiko.common.OPEN_FAILED_CONNECT_FAILED
-        threading.Thread(target=self._forward, args=(chanid, far), daemon=True).start()
+        # paramiko calls this in the thread of the client's connection.
+        threading.Thread(target=self._forward, args=(threading.current_thread(), chanid, far), daemon=True).start()
         return paramiko.common.OPEN_SUCCEEDED
 
-    def _forward(self, number: int, far: socket.socket) -> None:
-        while True:
-            found = [one._channels.get(number) for one in self.transports]  # type: ignore[attr-defined]
-            if near := next((one for one in found if one is not None), None):
-                break
+    def _forward(self, transport: Any, number: int, far: socket.socket) -> None:
+        while (near := transport._channels.get(number)) is None:
             time.sleep(0.01)
 
         def copy(receive: Callable[[int], bytes], send: Callable[[bytes], object], end: Callable[[], object]) -> None:
@@ -548,6 +573,55 @@ def test_a_jump_host_that_dies_is_named(clean: Path) -> None:
             with pytest.raises(HostError, match=r"connection lost.*: its jump host 127\.0\.0\.1 closed") as caught:
                 execute(connection, one, f"{FRAME}printf '2;9:half'; sleep 3600\n", soon(), died)
     assert caught.value.failure.kind == "disconnected"
+
+
+@both
+def test_logins_through_a_jump_host_are_limited_in_number(clean: Path, transport: str) -> None:
+    """sshd's MaxStartups drops logins of a burst (sshd_config(5)). With openssh, each login is also one at the jump
+    host."""
+    under_way, most, lock = 0, 0, threading.Lock()
+
+    class Slow(Guarded):
+        def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+            nonlocal under_way, most
+            with lock:
+                under_way += 1
+                most = max(most, under_way)
+            time.sleep(0.3)
+            with lock:
+                under_way -= 1
+            return super().check_auth_publickey(username, key)
+
+    key = keygen(clean / "key")
+    inner = Slow(["publickey"], public(key))
+    with behind_a_jump_host(clean, public(key), inner) as (_, port, known, at, more):
+        words = ("-J", f"ops@127.0.0.1:{port}")
+        one = login(clean, at, known + more, key_file=key, transport=transport, ssh_behind=words)
+        pool = Transport(Connecting(60.0))
+
+        def run(number: int) -> list[bytes]:
+            connection = pool.open(Host(f"web{number}", (), one), soon())
+            shell = Shell(connection, one)
+            # With openssh, the second command is a login of its own.
+            return [shell.run(f"echo {number}", 60).stdout for _ in range(2)]
+
+        with contextlib.closing(pool), ThreadPoolExecutor(14) as threads:
+            assert list(threads.map(run, range(14))) == [[f"{number}\n".encode()] * 2 for number in range(14)]
+    assert 1 < most <= 6
+
+
+def test_jump_hosts_in_a_circle_are_refused_before_the_first_login(
+    clean: Path, transports: Callable[..., Transport]
+) -> None:
+    configured(clean, "Host web", "  ProxyJump a", "Host a", "  ProxyJump b", "Host b", "  ProxyJump a")
+    for transport in ("ssh", "openssh"):
+        one = Login("web", transport=transport, ssh_before=("-F", str(clean / "config")))
+        with pytest.raises(SpecError, match="web: its jump host a is behind itself"):
+            transports().prepare([one])
+    configured(clean, "Host a", "  HostName 192.0.2.1", "Host *", "  ProxyJump a")  # it matches the jump host too
+    pool = transports()
+    pool.prepare([one])
+    assert [hop.address for hop, _ in pool.route(one)] == ["web", "a"]
 
 
 @both
@@ -658,9 +732,14 @@ def test_the_operator_is_asked_for_a_passphrase_once(
             transports().prepare([one])
         transport = transports(True)
         transport.prepare([one])
+        assert asked == [], "no host has been asked yet whether it accepts the key"
         for _ in range(3):
             transport.open(Host("web", (), one), soon()).close()
-    assert asked == [f"{key}: passphrase of the key: "]
+        assert asked == [f"{key}: passphrase of the key: "]
+        configured(clean, "BatchMode yes")
+        with pytest.raises(SpecError, match="has a passphrase"):
+            transports(True).prepare([one])
+    assert len(asked) == 1
 
 
 def configured(folder: Path, *lines: str) -> None:
@@ -679,9 +758,12 @@ def test_no_passphrase_is_asked_for_a_key_that_the_host_rejects(
         transports(True).open(Host("web", (), login(clean, port, known)), soon()).close()
         assert asked == [f"{right}: passphrase of the key: "]
         configured(clean, f"IdentityFile {wrong}", "IdentitiesOnly yes")
-        with pytest.raises(HostError, match=f"tried {wrong}; the host takes publickey") as caught:
-            transports(True).open(Host("web", (), login(clean, port, known)), soon())
-    assert caught.value.failure.kind == "auth"
+        for more in ({}, {"key_file": wrong}):  # from ssh's configuration, and from the inventory
+            pool, host = transports(True), Host("web", (), login(clean, port, known, **more))
+            pool.prepare([host.login])
+            with pytest.raises(HostError, match=f"tried {wrong}; the host takes publickey") as caught:
+                pool.open(host, soon())
+            assert caught.value.failure.kind == "auth"
     assert len(asked) == 1
 
 

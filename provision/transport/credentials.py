@@ -94,11 +94,18 @@ class Keys:
             try:
                 return self.load(path)
             except (Encrypted, SpecError) as error:
-                wrong = self._passphrases[path] is not None
-                said = f"{path}: the passphrase is wrong" if wrong else f"{path} has a passphrase"
-                raise SpecError(
-                    said, where=Where(path, 1), key="ansible_ssh_private_key_file", hint="ssh-add it to an agent"
-                ) from error
+                raise locked(path, wrong=self._passphrases[path] is not None) from error
+
+
+def locked(path: Path, wrong: bool = False) -> SpecError:
+    """The error for a key that needs a passphrase; ``wrong``: the operator has given another one."""
+    said = f"{path}: the passphrase is wrong" if wrong else f"{path} has a passphrase"
+    return SpecError(said, where=Where(path, 1), key="ansible_ssh_private_key_file", hint="ssh-add it to an agent")
+
+
+def may_ask(prompter: Prompter, target: Target) -> bool:
+    """Whether a login may ask the operator: there is a terminal, and not ``BatchMode yes``."""
+    return prompter.interactive and target.found.get("batchmode", "no") != "yes"
 
 
 def _private(path: Path, passphrase: str | None) -> PKey:
@@ -336,7 +343,7 @@ class Credentials(Struct):
 
     @property
     def _may_ask(self) -> bool:
-        return self.prompter.interactive and self.target.found.get("batchmode", "no") != "yes"
+        return may_ask(self.prompter, self.target)
 
     def _asked(self, prompt: str) -> str | None:
         subject = f"{self.target.user}@{self.target.name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from provision.lines import lines_of
@@ -51,5 +52,5 @@ def not_begun(login: Login, status: int | None, out: bytes, err: bytes) -> NotBe
 
 def in_words(error: Exception) -> str:
     """The text of an error of a connection. Some errors of paramiko and of sockets have none."""
-    said = str(error).strip()
+    said = re.sub(r"\s*\[Errno -?\d+\] ", ": ", str(error)).strip(" :\n")
     return said or ("the connection was closed" if isinstance(error, (EOFError, OSError)) else type(error).__name__)

@@ -22,7 +22,7 @@ from provision.model import Host, Login
 from provision.transport import jumps, known_hosts, openssh
 from provision.transport.bound import Bound
 from provision.transport.client import Algorithms
-from provision.transport.credentials import Agent, Credentials, Encrypted, Keys
+from provision.transport.credentials import Agent, Credentials, Encrypted, Keys, locked, may_ask
 from provision.transport.failure import CutOff, Dropped, HostError, in_words
 from provision.transport.host_keys import Verifier
 from provision.transport.jumps import Jumps
@@ -80,12 +80,13 @@ class Transport:
     def prepare(self, logins: Iterable[Login]) -> None:
         """Ask ssh about every host, and read every key and known_hosts file, before the first connection. Raises
         :class:`SpecError`."""
-        logins = list(logins)
-        self._resolve(logins)
-        through = {jumps.hop(str(one.jump), login) for login in logins if (one := self._targets[login]).jump}
-        while new := through - self._targets.keys():
-            self._resolve(list(new))
-            through = {jumps.hop(str(one.jump), hop) for hop in new if (one := self._targets[hop]).jump}
+        logins = new = list(logins)
+        while new:
+            self._resolve(new)
+            hops = [self._hop(login, self._targets[login]) for login in new]
+            new = [hop for hop in dict.fromkeys(hops) if hop is not None and hop not in self._targets]
+        for login in logins:
+            self.route(login)
         for login, one in self._targets.items():
             self._check(login, one)
 
@@ -109,8 +110,9 @@ class Transport:
         try:
             self._keys.load(path)
         except Encrypted:
-            if not self._agent_has(one.agent, self._keys.public(path)):
-                self._keys.unlock(path)
+            # Otherwise a login asks for the passphrase, where the host would accept the key.
+            if not may_ask(self.prompter, one) and not self._agent_has(one.agent, self._keys.public(path)):
+                raise locked(path) from None
         except OSError as error:
             name = "ansible_ssh_private_key_file"
             raise SpecError(f"{path} is not a private key: {error.strerror}", where=Where(path, 1), key=name) from error
@@ -128,16 +130,17 @@ class Transport:
         finally:
             agent.close()
 
-    def route(self, login: Login) -> Iterator[tuple[Login, Target]]:
-        """The login of a host, and those of the jump hosts before it, nearest first."""
-        seen: set[Login] = set()
-        while login not in seen:
-            seen.add(login)
-            one = self._target(login)
-            yield login, one
-            if one.jump is None:
-                return
-            login = jumps.hop(one.jump, login)
+    def route(self, login: Login) -> list[tuple[Login, Target]]:
+        """The login of a host, and those of the jump hosts before it, nearest first. Raises :class:`SpecError` for a
+        circle of jump hosts."""
+        found: dict[Login, Target] = {}
+        hop: Login | None = login
+        while hop is not None:
+            if hop in found:
+                raise SpecError(f"{login.address}: its jump host {hop.address} is behind itself", key="ProxyJump")
+            found[hop] = self._target(hop)
+            hop = self._hop(hop, found[hop])
+        return [*found.items()]
 
     def open(self, host: Host, deadline: float, fresh: bool = False) -> Connection:
         """Return an open connection. ``fresh`` never shares one that ssh keeps open (ControlMaster): it tests whether
@@ -145,8 +148,8 @@ class Transport:
 
         Raises :class:`HostError`: ``unreachable``, ``host_key``, ``auth``, ``timeout``.
         """
-        login, one = host.login, self._target(host.login)
-        hop = self._hop(login, one)
+        (login, one), *hops = self.route(host.login)
+        hop = hops[0][0] if hops else None
         with self._pace(hop, deadline):
             if login.transport != "openssh":
                 return self._open(login, deadline)
@@ -154,7 +157,7 @@ class Transport:
                 self.options.connect_timeout,
                 self.options.accept_new,
                 fresh,
-                tuple(self._hops(hop)),
+                tuple(hops),
                 lambda: self._pace(hop, math.inf),
             )
             return self._repeated(lambda bound: openssh.open_process(login, one, asked, bound), deadline)
@@ -172,17 +175,6 @@ class Transport:
             yield
         finally:
             turn.release()
-
-    def _hops(self, hop: Login | None) -> Iterator[tuple[Login, Target]]:
-        """The jump hosts of a login, the one next to it first. Raises :class:`HostError` for a circle of them."""
-        found: set[Login] = set()
-        while hop is not None:
-            if hop in found:
-                raise HostError("unreachable", f"the jump host {hop.address} is behind itself (ProxyJump)")
-            found.add(hop)
-            one = self._target(hop)
-            yield hop, one
-            hop = self._hop(hop, one)
 
     def _open(self, login: Login, deadline: float) -> Connection:
         """Log in with the built-in transport, over the connection to the jump host if there is one."""
