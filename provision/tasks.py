@@ -26,7 +26,7 @@ from msgspec.structs import replace
 from provision import distros
 from provision.catalog import Options, compile_catalog, compile_catalogs
 from provision.distros import custom
-from provision.dockerd.daemon_json import daemon_json, data_root, health
+from provision.dockerd.daemon_json import BRIDGE, daemon_json, data_root, health
 from provision.dockerd.daemon_keys import NEWEST, version
 from provision.lines import BLANK, lines_of
 from provision.model import Call, Event, Impact, Plan, Platform, Resource
@@ -38,7 +38,7 @@ from provision.project.host_config import Context, HostConfig
 from provision.project.memo import Same
 from provision.remote.frames import number, rows
 from provision.remote.protocol import Seen, WireError
-from provision.remote.script import RUNS, Looks, look_script, receipt_script
+from provision.remote.script import OWN, RUNS, Looks, look_script, receipt_script
 from provision.remote.transaction import new_run
 from provision.resources.docker.image import (
     BuiltImage,
@@ -48,12 +48,13 @@ from provision.resources.docker.image import (
     digest_of,
 )
 from provision.resources.docker.inspected import image
+from provision.resources.observed import ABSENT, observe
 from provision.resources.obstacle import Unfixable
 from provision.resources.packages import installed
 from provision.secrets import secret
-from provision.transport import upload
+from provision.transport import job, upload
 from provision.transport.execute import execute
-from provision.transport.job import Frame, Job, OnEvent, Verb, reported
+from provision.transport.job import Frame, Job, OnEvent, Receipt, Verb, reported
 from provision.transport.shell import Shell
 from provision.transport.ssh import HostError
 
@@ -182,7 +183,7 @@ def look_back(
         return _see(connection, config, _everywhere(config, *calls), deadline)
 
     # look_files has no path here: look_run uses its functions.
-    record, platform = see([Call("look_run", (RUNS, run)), Call("look_files")])
+    record, platform = see([Call("look_run", (RUNS, run)), Call("look_bridge", (BRIDGE,)), Call("look_files")])
     try:
         desired = compile_catalog(config, platform, context, options)
         with _judging():
@@ -219,12 +220,13 @@ def history(connection: Connection, config: HostConfig, deadline: float | None =
 
 
 @task
-def receipt(connection: Connection, config: HostConfig, run: str, verb: Verb, deadline: float) -> str:
-    """What a host reports about its part in ``run``, as one word and a reason: ``none``, ``done``, ``waiting``,
-    ``rolled_back REASON``, or nothing for a job that died. ``attach`` waits for a job that still runs."""
+def receipt(connection: Connection, config: HostConfig, run: str, verb: Verb, deadline: float) -> Receipt:
+    """What a host reports about its part in ``run``. Its result is ``none``, ``done``, ``waiting``, ``rolled_back
+    REASON``, or nothing for a job that died. ``attach`` waits for a job that still runs."""
     frames: list[Frame] = []
     execute(connection, config.host.login, receipt_script(verb, run), deadline, frames.append)
-    return next((frame[1] for frame in frames if frame[0] == "result" and len(frame) > 1), "")
+    with _judging():
+        return job.receipt(config.host.name, frames)
 
 
 @task
@@ -281,6 +283,8 @@ def _see(connection: Connection, config: HostConfig, script: str, deadline: floa
     report = reported(frames, finished)
     if report.get("unprivileged") is not None:
         raise HostError("become", "this login is not root; set ansible_become where this login may use sudo")
+    with _judging():
+        _own(report)
     id, version, codename, name, like, base, kind = _os_release(frames)
     flavour = report.get("flavour")
     platform = distros.platform(
@@ -297,6 +301,19 @@ def _see(connection: Connection, config: HostConfig, script: str, deadline: floa
         )
         raise HostError("unsupported", f"{shown} ({id}) is not supported; {what_to_do}")
     return report, platform
+
+
+def _own(report: Seen) -> None:
+    """Raises :class:`HostError` where accounts other than root can write into provision's own directories. They may
+    have written the manifests there, which decide what provision removes."""
+    for path in OWN:
+        found = observe(report, path) if report.get("file", path) is not None else None
+        if found is not None and found.kind != ABSENT and int(found.mode, 8) & 0o022:
+            message = (
+                f"{path}: accounts other than root can write in it (mode {found.mode}), so its content is not trusted;"
+                f" check who wrote what is in it, and run chmod 0700 {path}, or remove it, and provision creates it"
+            )
+            raise HostError("look", message, step="own_look")
 
 
 @task

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from fabric import Connection
 
-from provision.model import Login
+from provision import tasks
+from provision.model import Failure, Login
+from provision.rollout import earlier
 from provision.transport import job
 from provision.transport.execute import Finished
 from provision.transport.failure import NotBegun
@@ -93,6 +96,54 @@ def test_a_partial_rollback_names_what_it_left() -> None:
         "could not be restored:",
         *failure.left,
     ]
+
+
+def test_a_rollback_that_the_host_did_not_report_is_not_complete() -> None:
+    """A full disk: the host has its result in the reserve, and no room for its report."""
+    config: Any = argparse.Namespace(host=argparse.Namespace(name="web1", login=Login("192.0.2.1")))
+    work: Any = argparse.Namespace(run="r", steps=(), risky=False, confirm_within=1)
+    connect: Any = None
+    one = Job(config, work, (), 0.0, lambda event: None, connect)
+    progress = one._progress()
+    progress.frame(("result", "rolled_back died"))
+    failure = one._error(progress, [], Finished(0, "")).failure
+    assert (failure.rolled_back, failure.left) == (True, None)
+    assert "did not report" in failure.detail
+
+
+@pytest.fixture
+def answered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Failure]:
+    """A function that asks for the receipt of an earlier run. Returns the failure."""
+    config: Any = argparse.Namespace(host=argparse.Namespace(name="web1", login=Login("192.0.2.1")))
+
+    def ask(question: Callable[..., object], *words: object, frames: Sequence[tuple[str, ...]]) -> Failure:
+        def execute(connection: Any, login: Any, script: str, deadline: float, on_frame: Any) -> Finished:
+            for frame in frames:
+                on_frame(frame)
+            return Finished(0, "")
+
+        monkeypatch.setattr(tasks, "execute", execute)
+        with pytest.raises(HostError) as caught:
+            question(Connection("192.0.2.1"), config, "r1", *words, 1.0)
+        return caught.value.failure
+
+    return ask
+
+
+@pytest.mark.parametrize("question", [(earlier.take_up,), (earlier.settle, True)], ids=["take up", "settle"])
+def test_an_earlier_run_that_was_rolled_back_reports_what_it_left(question: Any, answered: Any) -> None:
+    """The receipt begins with the last look of the run. Its frames are no part of the rollback."""
+    undone = ("undone", "died", "service enabled+active docker", "restored /etc/one", "package tree: 2.1")
+    frames = (("file", "/etc/one", "absent"), ("end",), undone, ("result", "rolled_back died"), ("end",))
+    failure = answered(*question, frames=frames)
+    assert (failure.rolled_back, failure.left) == (True, ("service docker (enabled+active)", "package tree: 2.1"))
+    assert "the rollback: restored /etc/one" in failure.detail
+
+
+def test_an_earlier_run_without_a_result_is_not_called_rolled_back(answered: Any) -> None:
+    failure = answered(earlier.settle, False, frames=[("result", "waiting")])
+    assert "how it ended is not known" in failure.message
+    assert not failure.rolled_back
 
 
 def test_a_host_of_an_earlier_version_reports_no_remarks() -> None:

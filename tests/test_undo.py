@@ -68,10 +68,10 @@ class Host:
     def before(self, *lines: str) -> None:
         (self.run / "before").write_text("".join(f"{line}\n" for line in (*lines, "end - -")))
 
-    def undo(self) -> tuple[str, ...]:
+    def undo(self, files: list[str] = FILES) -> tuple[str, ...]:
         """Roll back. Returns the words of its `undone` event."""
         here = f"run={self.run} services_stamps={self.folder}/stamps run_noise=/dev/null"
-        frames, done = run(self.shell, FILES, f"{here}\nundo step", path=self.folder / "bin", frame="fix.sh")
+        frames, done = run(self.shell, files, f"{here}\nundo step", path=self.folder / "bin", frame="fix.sh")
         (undone,) = (frame for frame in frames if frame[0] == "undone")
         assert done.returncode == 0, done.stderr
         assert undone[2] == "", done.stderr
@@ -115,6 +115,35 @@ def test_a_rollback_restores_only_what_has_changed(shell: list[str], folder: Pat
     # A second rollback does nothing.
     (host.run / "undo.said").unlink()
     assert host.undo() == ()
+
+
+@each_shell
+def test_a_directory_that_is_not_empty_is_not_reported_as_removed(shell: list[str], folder: Path) -> None:
+    """The run has made both directories, and another party has written into one of them since then."""
+    host = Host(shell, folder)
+    used, unused = folder / "used", folder / "unused"
+    used.mkdir()
+    unused.mkdir()
+    (used / "other").write_text("kept\n")
+    host.before(f"folder - {used}", f"folder - {unused}")
+    assert host.undo() == (f"removed {unused}",)
+    assert (used / "other").read_text() == "kept\n"
+    assert (host.run / "undo.left").read_text() == f"directory {used}: it is not empty\n"
+
+
+@each_shell
+def test_a_rollback_restores_the_access_that_a_run_has_changed(shell: list[str], folder: Path) -> None:
+    host = Host(shell, folder)
+    place, program, untouched = folder / "socket", folder / "program", folder / "untouched"
+    for path, mode in ((place, 0o660), (program, 0o755), (untouched, 0o4755)):
+        path.touch()
+        path.chmod(mode)
+    host.before(f"access root:root:0666 {place}", f"access -:-:u+s {program}", f"access -:-:u+s {untouched}")
+    more = [*FILES, "resources/access.sh"]
+    assert set(host.undo(more)) == {f"restored the access to {place}", f"restored the access to {program}"}
+    assert [path.stat().st_mode & 0o7777 for path in (place, program, untouched)] == [0o666, 0o4755, 0o4755]
+    (host.run / "undo.said").unlink()
+    assert host.undo(more) == ()
 
 
 @each_shell

@@ -321,6 +321,17 @@ def test_each_record_line_that_a_host_writes_is_known() -> None:
     assert written >= LINES.keys() - {kind for kind, one in KINDS.items() if one.keep == "keep"}
 
 
+#: Lines that describe the object of another line, which a later rollback restores or names. It refuses a change after
+#: which docker could not see its stores.
+PART_OF_ANOTHER_LINE = {"process", "loads", "keys", "watches", "id", "made", "spare", "removed", "store"}
+
+
+@pytest.mark.parametrize("word", LINES)
+def test_a_later_rollback_restores_or_names_what_a_line_describes(word: str) -> None:
+    """``provision rollback RUN`` reports `changed` only for a host of which it restores all, or names the rest."""
+    assert (LINES[word].before is None and LINES[word].stays is None) is (word in PART_OF_ANOTHER_LINE)
+
+
 def test_each_word_of_a_record_and_of_a_manifest_belongs_to_one_kind() -> None:
     assert len(LINES) == sum(len(kind.lines) for kind in KINDS.values())
     assert len(KINDS) == sum(len(one.kinds) for one in declarations())

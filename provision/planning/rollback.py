@@ -51,7 +51,7 @@ def stays(run: str, record: HostReport) -> tuple[str, ...]:
     """What the rollback of a run leaves as it is, in words."""
     lines = (Line(*line.split(" ", 2)) for line in lines_of(record.fields("before", run)[1]))
     said = ((line, LINES[line.kind].stays) for line in lines if line.kind in LINES)
-    return tuple(text for line, words in said if words is not None and (text := words(line)))
+    return tuple(text for line, words in said if words is not None and (text := words(line, record)))
 
 
 def _stores(before: Record, desired: Iterable[Resource]) -> Iterator[Resource]:

@@ -24,6 +24,8 @@ from provision.secrets import secret
 _PRELUDE = (Source(SH / "environment.sh"), Source(SH / "prelude.sh"))
 MANIFESTS = "/var/lib/provision/manifests"
 RUNS = "/var/lib/provision/runs"
+#: provision's own directories. Only root may write in them: what a look reads there decides what is removed.
+OWN = ("/run/provision", "/var/lib/provision")
 
 #: Flavour -> looks. A look that depends on the flavour is made for each flavour; the host runs its own.
 Looks = dict[str, Sequence[Call]]
@@ -212,7 +214,7 @@ def _step_words(command: str, words: Iterable[str], secrets: dict[str, str]) -> 
 def _looks(looks: Looks) -> Iterator[str]:
     yield f"at look_manifests {quote(MANIFESTS)}"
     # Also when the spec declares nothing of docker: the manifests may name objects that no longer exist.
-    looks = {name: [*calls, Call("look_docker")] for name, calls in looks.items()}
+    looks = {name: [*calls, Call("look_docker"), Call("look_files", OWN)] for name, calls in looks.items()}
     if len(looks) == 1:
         yield from (_look(call) for call in merged(next(iter(looks.values()))))
         return
@@ -239,7 +241,7 @@ def _files(kind: str, flavours: Iterable[str], names: set[str]) -> list[Source]:
     """The sources that define ``names``, and the files that a flavour requires, without files of other flavours."""
     own = {file for flavour in flavours for file in FLAVOURS[flavour].files}
     foreign = {file for flavour in FLAVOURS.values() for file in flavour.files} - own
-    always = own | ({"manifests.sh", "engine.sh", "docker.sh"} if kind == "look" else set())
+    always = own | ({"manifests.sh", "engine.sh", "docker.sh", "files.sh"} if kind == "look" else set())
     return [
         source
         for source, functions in defined(kind).items()

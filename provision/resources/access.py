@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from provision.lines import BLANK, lines_of
 from provision.model import Call, Drift, HostReport, State
-from provision.resources.declaration import Declaration, Kind, RecordLine, Stage
+from provision.resources.declaration import Declaration, Kind, Line, RecordLine, Stage
 from provision.resources.observed import ABSENT, observe
 from provision.resources.obstacle import Unfixable
 from provision.steps.access import program_plain, socket_guard
@@ -131,4 +131,11 @@ class SocketUnit(Struct, frozen=True):
         return name.startswith("Listen") and value[:1] not in ("", "/", "%")
 
 
-DECLARATION = Declaration(kinds={"access": Kind("keep", {"access": RecordLine("undo_access")}, Stage.OBJECTS)})
+def _stays(line: Line, report: HostReport) -> str:
+    return f"the access to {line.rest}, which the run restricted (before: {line.word.removeprefix('-:-:')})"
+
+
+DECLARATION = Declaration(
+    # A later rollback does not open the host again.
+    kinds={"access": Kind("keep", {"access": RecordLine("undo_access", None, _stays)}, Stage.OBJECTS)}
+)

@@ -13,9 +13,10 @@ from typing import Literal
 
 from msgspec import Struct
 
-from provision.dockerd.daemon_json import BRIDGE, parsed
+from provision.dockerd.daemon_json import BRIDGE, DAEMON_JSON, parsed
 from provision.model import Call, Drift, HostReport, State
-from provision.resources.declaration import Declaration, Kind, RecordLine, Stage
+from provision.remote.protocol import decoded
+from provision.resources.declaration import Declaration, Kind, Line, RecordLine, Stage
 from provision.resources.obstacle import Unfixable
 from provision.resources.service import masked, unstartable
 from provision.steps.docker_engine import bridge_settle
@@ -50,10 +51,10 @@ class BridgeAddress(Struct, frozen=True):
     def seen(self, report: HostReport) -> State:
         """In the desired state where docker does not run, or its file does not have the address yet: the next start of
         docker sets it."""
-        state, text = report.fields("bridge", BRIDGE)
+        state, _ = report.fields("bridge", BRIDGE)
         if state != "there" or (parsed(report.content(self.file)) or {}).get("bip") != self.bip:
             return self.want()
-        found = re.findall(r" inet ([0-9./]+) ", text)
+        found = _addresses(report, BRIDGE)
         if any(_same(address, self.bip) for address in found):
             return self.want()
         return {"address": ", ".join(found) or "none", "masked": masked(report, self.unit)}
@@ -71,7 +72,21 @@ def _same(one: str, other: str) -> bool:
         return False
 
 
+def _stays(line: Line, report: HostReport) -> str:
+    """dockerd keeps the address that its bridge has, unless the restored daemon.json declares one."""
+    kept = report.get("kept", DAEMON_JSON)
+    declared = (parsed(decoded(kept[1])) or {}).get("bip") if kept is not None else None
+    now = _addresses(report, line.word)
+    if declared or not line.rest or not now or any(_same(address, line.rest) for address in now):
+        return ""
+    return f"the address {', '.join(now)} of {line.word} (before the run: {line.rest}), which dockerd keeps"
+
+
+def _addresses(report: HostReport, bridge: str) -> list[str]:
+    return re.findall(r" inet ([0-9./]+) ", report.fields("bridge", bridge)[1])
+
+
 DECLARATION = Declaration(
     # The address of docker's bridge, which belongs to daemon.json.
-    kinds={"bridge": Kind("keep", {"bridge": RecordLine("undo_bridge")}, Stage.FILES)}
+    kinds={"bridge": Kind("keep", {"bridge": RecordLine("undo_bridge", None, _stays)}, Stage.FILES)}
 )

@@ -82,11 +82,11 @@ class RecordLine(Struct, frozen=True):
     """``undo`` is the shell function that restores what a line names: ``undo_`` and the line's first word. It is
     ``undo_one`` if the frame itself restores the object, and empty if another line of the same object restores it.
     ``before`` makes the resources that restore it later. ``stays`` says what such a rollback leaves as it is, for the
-    operator, or returns an empty text."""
+    operator, from the line and the state of the host now, or returns an empty text."""
 
     undo: str = ""
     before: Callable[[Line, Record], Restored] | None = None
-    stays: Callable[[Line], str] | None = None
+    stays: Callable[[Line, HostReport], str] | None = None
 
 
 class Kind(Struct, frozen=True):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from msgspec import Struct
 
 from provision.model import Call, Drift, HostReport, State
+from provision.remote.frames import rows
 from provision.resources.declaration import Declaration, Kind, Line, Place, Record, RecordLine, Restored, Stage
 from provision.resources.observed import ABSENT, Observed, observe
 from provision.resources.obstacle import Unfixable
@@ -94,35 +96,22 @@ def _directory(seen: str) -> str:
     return ":".join((kind, *fields[:3], *fields[4:5]))
 
 
-class KeptFolder(Struct, frozen=True):
+class KeptFolder(Folder, frozen=True):
     """A directory with the owner, the group (numbers) and the mode that it had before a run."""
-
-    path: str
-    owner: str
-    group: str
-    mode: str
-
-    @property
-    def id(self) -> str:
-        return f"folder:{self.path}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
-
-    def want(self) -> State:
-        return {"owner": self.owner, "group": self.group, "mode": self.mode}
 
     def look(self) -> tuple[Call, ...]:
         return (Call("look_owned", (self.path,)),)
 
     def seen(self, report: HostReport) -> State:
-        owner, _, rest = report.fields("owned", self.path)[0].partition(":")
-        group, _, mode = rest.partition(":")
-        return {"owner": owner, "group": group, "mode": mode}
+        (seen,) = report.fields("owned", self.path)
+        if seen == ABSENT:
+            return {}
+        (found,) = rows(seen, _OWNED, "a kind, an owner, a group and a mode")
+        return found.groupdict()
 
-    def fix(self, drift: Drift) -> Iterator[Call]:
-        yield folder_put(self.path, owner=self.owner, group=self.group, mode=self.mode)
+
+#: look_owned in sh/look/history.sh.
+_OWNED = re.compile(r"(?P<type>[^:]+):(?P<owner>[0-9]+):(?P<group>[0-9]+):(?P<mode>[0-7]+)")
 
 
 def _owned(line: Line, record: Record) -> Restored:
@@ -130,7 +119,7 @@ def _owned(line: Line, record: Record) -> Restored:
     yield Place.FILES, KeptFolder(line.rest, owner, group, mode)
 
 
-def _stays(line: Line) -> str:
+def _stays(line: Line, report: HostReport) -> str:
     return f"directory {line.rest}, which the run created"
 
 

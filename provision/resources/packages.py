@@ -160,7 +160,7 @@ def _restored(line: Line, record: Record) -> Restored:
         )
 
 
-def _stays(line: Line) -> str:
+def _stays(line: Line, report: HostReport) -> str:
     return f"package {line.word}, which the run installed" if line.rest == ABSENT else ""
 
 

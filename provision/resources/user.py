@@ -37,15 +37,10 @@ from provision.steps.accounts import (
 ABSENT = "absent"
 
 
-class User(Struct, frozen=True):
-    """An account. A field that is ``None`` is left unchanged. Its groups are :class:`Member` resources."""
+class Account(Struct, frozen=True):
+    """An account of the host, in whatever state it has to be."""
 
     name: str
-    uid: int | None = None
-    shell: str | None = None
-    home: str | None = None
-    comment: str | None = None
-    system: bool = False
 
     @property
     def id(self) -> str:
@@ -55,12 +50,22 @@ class User(Struct, frozen=True):
     def makes(self) -> tuple[str, ...]:
         return ()
 
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_users", (self.name,)),)
+
+
+class User(Account, frozen=True):
+    """An account. A field that is ``None`` is left unchanged. Its groups are :class:`Member` resources."""
+
+    uid: int | None = None
+    shell: str | None = None
+    home: str | None = None
+    comment: str | None = None
+    system: bool = False
+
     def want(self) -> State:
         wanted = {"uid": self.uid, "shell": self.shell, "home": self.home, "comment": self.comment}
         return {"account": "present", **{key: str(value) for key, value in wanted.items() if value is not None}}
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_users", (self.name,)),)
 
     def seen(self, report: HostReport) -> State:
         return _account(report, self.name)
@@ -73,24 +78,11 @@ class User(Struct, frozen=True):
             yield user_change(self.name, **wanted)
 
 
-class NoUser(Struct, frozen=True):
+class NoUser(Account, frozen=True):
     """An account that must not exist; its home stays."""
-
-    name: str
-
-    @property
-    def id(self) -> str:
-        return f"user:{self.name}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"account": ABSENT}
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_users", (self.name,)),)
 
     def seen(self, report: HostReport) -> State:
         return {"account": _account(report, self.name).get("account", ABSENT)}
@@ -159,20 +151,11 @@ class NoMember(Struct, frozen=True):
         yield member_remove(self.user, group=self.group)
 
 
-class KeptAccount(Struct, frozen=True):
+class KeptAccount(Account, frozen=True):
     """An account as the record of ``run`` has it. Only the host compares them: the record has the password's hash."""
 
-    name: str
     run: str
     number: str
-
-    @property
-    def id(self) -> str:
-        return f"user:{self.name}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"account": f"as before run {self.run}"}
@@ -229,7 +212,7 @@ def _kept(line: Line, record: Record) -> Restored:
         yield Place.ACCOUNTS, KeptAccount(line.rest, record.run, line.word)
 
 
-def _stays(line: Line) -> str:
+def _stays(line: Line, report: HostReport) -> str:
     return f"user {line.rest}, which the run added" if line.word == ABSENT else ""
 
 

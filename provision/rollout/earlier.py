@@ -22,15 +22,19 @@ def take_up(connection: Connection, config: HostConfig, run: str, deadline: floa
     """Wait for the job of ``run``, and return how far it got, from the host's own receipt. Raises :class:`HostError` of
     kind ``interrupted`` where the host rolled it back."""
     receipt = tasks.receipt(connection, config, run, "attach", deadline)
-    if receipt.startswith("rolled_back"):
-        message = f"run {run} failed on this host ({receipt.partition(' ')[2]}); the host rolled it back"
-        raise HostError("interrupted", message, rolled_back=True)
-    return receipt
+    if receipt.result.startswith("rolled_back"):
+        message = f"run {run} failed on this host ({receipt.result.partition(' ')[2]}); the host rolled it back"
+        raise HostError("interrupted", message, rolled_back=True, **receipt.rollback)
+    return receipt.result
 
 
 def settle(connection: Connection, config: HostConfig, run: str, good: bool, deadline: float) -> None:
     """Confirm a run that waits for confirmation, or revoke it: ``connection`` was opened after its change. Raises
-    :class:`HostError` of kind ``drift`` where the host rolled it back."""
-    if tasks.receipt(connection, config, run, "confirm" if good else "revoke", deadline) != "done":
-        message = f"run {run} did not bring this host into the desired state; the host rolled it back"
-        raise HostError("drift", message, rolled_back=True)
+    :class:`HostError` of kind ``drift`` where the host did not confirm it."""
+    receipt = tasks.receipt(connection, config, run, "confirm" if good else "revoke", deadline)
+    if receipt.result == "done":
+        return
+    message = f"run {run} did not bring this host into the desired state"
+    if receipt.result.startswith("rolled_back"):
+        raise HostError("drift", f"{message}; the host rolled it back", rolled_back=True, **receipt.rollback)
+    raise HostError("drift", f"{message}; how it ended is not known (see provision runs --on-hosts)")

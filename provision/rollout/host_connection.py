@@ -71,8 +71,9 @@ class HostConnection:
             if error.failure.kind != "timeout" or soon == deadline:
                 raise
             message = (
-                f"reading the state of the host took longer than {within:.0f} s; nothing was changed. Does a daemon or"
-                " a disk of the host hang (docker info, df)? --look-within SECONDS waits longer"
+                f"reading the state of the host took longer than {within:.0f} s; nothing was changed. A host that is"
+                " only slow needs more time: --look-within SECONDS. Where docker info or df gives no answer on the"
+                " host, a daemon or a disk hangs; systemctl restart docker ends a docker that hangs"
             )
             raise HostError("timeout", message, detail=error.failure.detail) from error
         self._guard(deadline)

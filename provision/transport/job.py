@@ -94,7 +94,8 @@ class _Progress(Struct):
     after: list[Frame] = field(default_factory=list)
     refused: list[Frame] = field(default_factory=list)
     failed: list[Frame] = field(default_factory=list)
-    failed_undo: str = ""
+    #: lines of the record that were not restored; ``None`` where the host has reported no rollback
+    failed_undo: str | None = None
     #: what the rollback did, one item a line
     undone: str = ""
     #: what is not as it was before the run, in words, one item a line
@@ -342,8 +343,7 @@ class Job(Struct, frozen=True):
         rolled_back = word == "rolled_back"
         more = {**_done(progress.done), "rolled_back": rolled_back}
         if rolled_back:
-            more["detail"] = _rolled_back(progress)
-            more["left"] = tuple(_left(progress))
+            more |= _rollback(progress)
         if progress.failed and progress.failed[0][0] == "step.failed":
             _, index, status, output = progress.failed[0]
             step = progress.steps[int(index)]
@@ -392,23 +392,42 @@ def _undone(steps: Sequence[Step]) -> dict[str, Any]:
     return {"undone": tuple(step.name for step in steps), "undone_titles": tuple(step.title for step in steps)}
 
 
-def _rolled_back(progress: _Progress) -> str:
-    """A text about what a rollback did to the host."""
+class Receipt(Struct, frozen=True):
+    """A host's record of its part in a run. ``result`` is one word and a reason. ``rollback`` is what the host reports
+    about a rollback, for a :class:`~provision.model.Failure`."""
+
+    result: str
+    rollback: dict[str, Any]
+
+
+def receipt(host: str, frames: Sequence[Frame]) -> Receipt:
+    """The receipt in the frames of a :func:`~provision.remote.script.receipt_script`."""
+    progress = _Progress(host, (), _nobody)
+    for frame in frames:
+        if frame[0] in ("result", "undone"):
+            progress.frame(frame)
+    return Receipt(progress.result or "", _rollback(progress))
+
+
+def _rollback(progress: _Progress) -> dict[str, Any]:
+    """What a rollback did to the host, and what it left. Unknown where the host could not write it (a full disk)."""
+    if progress.failed_undo is None:
+        return {"detail": "the host did not report what its rollback restored", "left": None}
     lines = [f"the rollback: {line}" for line in lines_of(progress.undone)]
-    left = list(_left(progress))
+    left = tuple(_left(progress.failed_undo, progress.stays))
     if not lines and not left:
         lines = ["the rollback: nothing had to be restored"]
     if left:
         lines += ["could not be restored:", *left]
-    return "\n".join(lines)
+    return {"detail": "\n".join(lines), "left": left}
 
 
-def _left(progress: _Progress) -> Iterator[str]:
+def _left(failed_undo: str, stays: str) -> Iterator[str]:
     """What is not as it was before the run, in words: the lines of the record that failed, then the host's remarks."""
-    for line in lines_of(progress.failed_undo.strip(BLANK)):
+    for line in lines_of(failed_undo.strip(BLANK)):
         kind, word, rest = (*line.split(" ", 2), "", "")[:3]
         yield f"{kind} {rest} ({word})" if rest and not word.isdecimal() and word != "-" else f"{kind} {rest or word}"
-    yield from lines_of(progress.stays.strip(BLANK))
+    yield from lines_of(stays.strip(BLANK))
 
 
 def reported(frames: list[Frame], finished: Finished) -> Seen:

@@ -96,7 +96,7 @@ case $flavour in
         at look_apt_sources /etc/apt/sources.list.d/docker.sources
         at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg
         at look_socket_unit docker.socket
-        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/apt/sources.list.d/docker.sources /etc/apt/keyrings/docker.asc /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/apt/sources.list.d/docker.sources /etc/apt/keyrings/docker.asc /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock /run/provision /var/lib/provision
         at look_packages docker-ce docker.io curl docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-cli docker-buildx docker-doc docker-compose docker-compose-v2 podman-docker containerd runc
         at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
@@ -108,7 +108,7 @@ case $flavour in
         at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
         at look_locks
         at look_socket_unit docker.socket
-        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock /run/provision /var/lib/provision
         at look_packages docker-ce docker moby-engine docker-engine python3-dnf-plugin-versionlock curl kernel-modules-extra docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate podman-docker buildah runc containerd docker-cli docker-buildx docker-compose
         at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
@@ -119,7 +119,7 @@ case $flavour in
     dnf5)
         at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
         at look_socket_unit docker.socket
-        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock /run/provision /var/lib/provision
         at look_packages docker-ce docker moby-engine docker-engine curl kernel-modules-extra docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate podman-docker buildah runc containerd docker-cli docker-buildx docker-compose
         at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
@@ -131,7 +131,7 @@ case $flavour in
         at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg /usr/bin/curl
         at look_locks
         at look_socket_unit docker.socket
-        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/pki/rpm-gpg/RPM-GPG-KEY-docker /etc/yum.repos.d/docker-ce.repo /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock /run/provision /var/lib/provision
         at look_packages docker-ce docker docker-engine yum-plugin-versionlock curl yum-utils device-mapper-persistent-data lvm2 docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin docker-client docker-client-latest docker-common docker-latest docker-latest-logrotate docker-logrotate podman-docker buildah runc
         at look_services network - /etc/sysctl.d/99-zz-provision-site.conf docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
@@ -142,7 +142,7 @@ case $flavour in
         ;;
     zypper)
         at look_socket_unit docker.socket
-        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock /run/provision /var/lib/provision
         at look_packages docker-ce docker curl containerd docker-buildx docker-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
         at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
@@ -151,14 +151,14 @@ case $flavour in
 /etc/firewalld/zones/docker.xml'
         ;;
     apt-openrc)
-        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock /run/provision /var/lib/provision
         at look_packages docker-ce docker.io curl docker-cli containerd docker-buildx docker-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
         at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/conf.d/docker
 /etc/firewalld/zones/docker.xml'
         ;;
     apk)
-        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock /run/provision /var/lib/provision
         at look_packages docker-ce docker-engine curl shadow docker-cli containerd docker-cli-buildx docker-cli-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
         at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/conf.d/docker
@@ -166,7 +166,7 @@ case $flavour in
         ;;
     pacman)
         at look_socket_unit docker.socket
-        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock /run/provision /var/lib/provision
         at look_packages docker-ce docker curl containerd docker-buildx docker-compose docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin podman-docker
         at look_services containerd - /usr/bin/containerd docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf
@@ -177,7 +177,7 @@ case $flavour in
         ;;
     image)
         at look_socket_unit docker.socket
-        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock
+        at look_files /etc/docker/daemon.json /etc/containerd/config.toml /etc/hostname /etc/hosts /etc/sysctl.d/99-zz-provision-site.conf /etc/motd /etc/docker /run/docker.sock /run/containerd/containerd.sock /run/provision /var/lib/provision
         at look_packages docker-ce
         at look_services docker 'docker_compare /var/lib/docker' '/etc/docker/daemon.json
 /etc/systemd/system/docker.service.d/provision.conf

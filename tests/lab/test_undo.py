@@ -284,3 +284,59 @@ def test_the_rollback_of_a_run_restores_memberships_and_directories(docker_host:
         "the rollback leaves this as it is: package tree, which the run installed"
     ]
     assert host.rollback(run).counts == {"ok": 1}
+
+
+def test_the_rollback_of_a_run_names_the_address_that_dockerd_keeps(docker_host: LabHost) -> None:
+    host = docker_host
+    address = "ip -o -4 address show dev docker0 | awk '{print $4}'"
+    before = host.sh(address)
+    assert host.apply({"engine": engine(bip="10.78.0.1/24")}).counts == {"changed": 1}
+    run = host.provision("runs", "--on-hosts").all("run")[-1]["run"]
+    back = host.rollback(run)
+    assert back.counts == {"changed": 1}, back.out
+    assert host.sh(address) == "10.78.0.1/24"
+    (note,) = back.all("note")
+    assert note["text"] == (
+        f"the rollback leaves this as it is: the address 10.78.0.1/24 of docker0 (before the run: {before}), which"
+        " dockerd keeps"
+    )
+
+
+def test_access_that_a_failed_run_has_restricted_is_restored(docker_host: LabHost) -> None:
+    """The run changes back what another party opened, and fails. The record has the state before the run."""
+    host = docker_host
+    access = "stat -c '%a %U %G' /run/docker.sock /usr/bin/docker"
+    repaired = host.sh(access)
+    host.sh("chmod 0666 /run/docker.sock; chmod u+s /usr/bin/docker")
+    before = host.sh(access)
+    failed = host.apply({"engine": engine(), **BROKEN})
+    assert failed.counts == {"rolled_back": 1}, failed.out
+    assert {"socket:/run/docker.sock socket_guard", "programs:docker program_plain"} <= set(
+        failed.done["error"]["done"]
+    )
+    assert (failed.done["restored"], failed.done["left"]) == ("complete", [])
+    assert "restored the access to /run/docker.sock" in failed.done["error"]["detail"]
+    assert host.sh(access) == before
+    assert host.apply({"engine": engine()}).counts == {"changed": 1}
+    assert host.sh(access) == repaired
+    # A rollback of that run does not open the host again.
+    run = host.provision("runs", "--on-hosts").all("run")[-1]["run"]
+    back = host.rollback(run)
+    assert host.sh(access) == repaired
+    notes = [event["text"] for event in back.all("note")]
+    assert len(notes) == 2, notes
+    assert all("which the run restricted" in note for note in notes)
+
+
+def test_a_look_at_a_silent_docker_names_the_way_out(docker_host: LabHost) -> None:
+    """dockerd runs and gives no answer, as on a disk that hangs."""
+    host = docker_host
+    wrap(host, "network) exec sleep 60 ;;")
+    planned = host.plan({"engine": engine(), "networks": {"inner": {}}}, "--look-within", "5")
+    error = planned.done["error"]
+    assert (planned.code, error["kind"]) == (3, "timeout"), planned.out
+    assert "took longer than 5 s" in error["message"]
+    assert "--look-within SECONDS" in error["message"]
+    assert "systemctl restart docker" in error["message"]
+    host.sh("rm /usr/local/bin/docker")
+    assert host.plan().counts == {"changed": 1}

@@ -289,11 +289,15 @@ def _restored(line: Line, record: Record) -> Restored:
         yield Place.IMAGES, ImageBefore(line.rest, line.word)
 
 
+def _stays(line: Line, report: HostReport) -> str:
+    return f"image {line.rest}, which the run added" if line.word == "absent" else ""
+
+
 DECLARATION = Declaration(
     kinds={
         "image": Kind(
             "keep_image",
-            {"image": RecordLine("undo_image", _restored), "spare": RecordLine("undo_spare")},
+            {"image": RecordLine("undo_image", _restored, _stays), "spare": RecordLine("undo_spare")},
             Stage.OBJECTS,
         )
     }

@@ -18,10 +18,10 @@ look_runs() { # DIRECTORY
     done
 }
 
-# Owner, group and mode of directories, as the record of a run has them.
+# Kind, owner, group and mode of directories, in numbers as in the record of a run.
 look_owned() { # PATH...
     for owned_path in "$@"; do
-        owned_seen=$(exec stat -c '%u:%g:%a' -- "$owned_path" 2>/dev/null) || owned_seen=absent
+        owned_seen=$(exec stat -c '%F:%u:%g:%a' -- "$owned_path" 2>/dev/null) || owned_seen=absent
         emit owned "$owned_path" "$owned_seen"
     done
 }

@@ -47,12 +47,19 @@ program_plain() { # PATH
 }
 
 undo_access() { # OWNER:GROUP:MODE PATH; without an owner, MODE are the bits to set
+    undo_seen=$(exec stat -c '%U:%G:%a' -- "$2" 2>/dev/null) || undo_seen=
+    case $1 in
+        -:-:u+s) [ ! -u "$2" ] || return 0 ;;
+        -:-:g+s) [ ! -g "$2" ] || return 0 ;;
+        "$undo_seen" | "${undo_seen%:*}:0${undo_seen##*:}") return 0 ;;
+    esac
     (
         access_place "$2"
         undo_owner=${1%:*}
         [ "$undo_owner" = -:- ] || chown -h -- "$undo_owner" "./$place_name"
         chmod -- "${1##*:}" "./$place_name"
     )
+    undo_say "restored the access to $2"
 }
 
 access_place() { # PATH
