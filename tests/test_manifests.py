@@ -197,6 +197,14 @@ def test_plays_whose_names_make_one_record_are_refused(project: Project) -> None
     assert planned(project, own, x="x").plan.changes == ()
 
 
+def test_a_plan_warns_of_an_interrupted_dpkg(project: Project) -> None:
+    project.spec("files: {/etc/x: {content: new}}")
+    (note,) = planned(project, ("interrupted", "dpkg"), x="old").notes
+    assert note.startswith("dpkg was interrupted on this host")
+    assert "provision apply --repair-packages" in note
+    assert planned(project, x="old").notes == ()
+
+
 def test_a_changed_object_that_another_play_has_made_is_noted(project: Project) -> None:
     project.spec("files: {/etc/x: {content: new}}")
     other = reported("file /etc/x", slug="other", play="Other play")

@@ -27,7 +27,7 @@ from provision.report.jsonlines import JsonLines
 from provision.report.junit import Junit
 from provision.report.metrics import Metrics
 from provision.report.shown import Shown, shown
-from provision.report.text import Text
+from provision.report.text import Text, failure_lines
 from provision.report.timeline import timeline
 from provision.report.webhook import Webhook
 from provision.steps.packages import pkg_transaction
@@ -334,6 +334,13 @@ def test_a_rollback_is_reported_as_complete_or_partial() -> None:
         assert line == "    restored: " + (f"partial; left: {'; '.join(left)}" if found else "complete")
         event = json.loads(for_programs.getvalue())
         assert (event["restored"], event["left"]) == (restored, list(found))
+
+
+@pytest.mark.parametrize(("kind", "words"), [("timeout", "not done yet"), ("step", "not done")])
+def test_a_host_that_continues_by_itself_has_not_done_its_steps_yet(kind: str, words: str) -> None:
+    """At ``--deadline`` the job goes on: it may still make what the report lists."""
+    failure = Failure(kind, "it ended", undone=("container:web container_put",), undone_titles=("create web",))
+    assert list(failure_lines("web1", failure))[-2:] == ["    done: nothing", f"    {words}: create web"]
 
 
 def test_equal_verdicts_of_the_doctor_share_a_line() -> None:

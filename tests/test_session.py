@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import secrets
 import time
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from fabric import Connection
 from provision.model import Login
 from provision.transport import upload
 from provision.transport.execute import execute
+from provision.transport.session import broken_off
 from provision.transport.shell import Shell
 from provision.transport.ssh import HostError
 from tests.sshd import Sshd, connected
@@ -252,3 +255,13 @@ def test_noise_before_the_script_is_no_error(tmp_path: Path) -> None:
     with connected(Sshd({}, str(shell))) as connection:
         assert execute(connection, login(), FRAME, soon(), found.append).status == 0
     assert found == [("user", "root")]
+
+
+def test_a_connection_that_this_side_has_closed_is_not_called_a_bad_file_descriptor() -> None:
+    """A watchdog closes the socket of a host that is silent. The thread that waits for it then gets EBADF."""
+    closed = OSError(errno.EBADF, os.strerror(errno.EBADF))
+    reset = OSError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+    later = time.monotonic() + 60
+    assert broken_off(later, "", closed).failure.message == "connection lost"
+    assert broken_off(later, "", reset).failure.message == "connection lost: Connection reset by peer"
+    assert broken_off(0.0, "", closed).failure.kind == "timeout"

@@ -20,6 +20,9 @@ from provision.remote.script import quote
 from provision.remote.sources import SH
 from provision.resources.observed import digest, observe
 from provision.steps.files import put_file
+from provision.transport.execute import Finished
+from provision.transport.job import reported
+from provision.transport.ssh import HostError
 from tests.shells import each_shell, run, stub
 
 EVIL = "'\"$HOME`id`$(id)\\\\ \t!*?[a]{b,c}~;&|<>#\n\n ü€\U0001f433 \x81\u0081 'end"
@@ -214,6 +217,20 @@ def test_a_failed_look_is_an_error_and_never_absent(shell: list[str], tmp_path: 
     frames, done = run(shell, ["look/files.sh"], "at look_files /etc/passwd\nemit end", path=tmp_path / "bin")
     assert frames == [("died", "look_files", "1")]
     assert b"I/O error" in done.stderr
+
+
+@each_shell
+def test_a_service_manager_that_gives_no_answer_is_named(shell: list[str], tmp_path: Path) -> None:
+    """systemctl(1) on a host that was not booted with systemd. The doctor calls such a host unsuitable."""
+    stub(tmp_path / "bin", "systemctl", "echo 'System has not been booted with systemd' >&2; exit 1")
+    files = ["look/files.sh", "look/services.sh", "look/svc_systemd.sh"]
+    frames, done = run(shell, files, "at look_services docker - ''\nemit end", path=tmp_path / "bin")
+    assert frames == [("died", "look_services", "1")]
+    with pytest.raises(HostError) as caught:
+        reported(list(frames), Finished(1, done.stderr.decode()))
+    assert "the service manager gives no answer" in caught.value.failure.message
+    assert "provision doctor" in caught.value.failure.message
+    assert "not been booted with systemd" in caught.value.failure.detail
 
 
 @each_shell

@@ -434,12 +434,12 @@ def reported(frames: list[Frame], finished: Finished) -> Seen:
     """What a look reported. A failed look is an error, never "absent"; so is a look without an end."""
     if frames and frames[-1][0] == "died" and len(frames[-1]) == 3:
         _, stage, status = frames[-1]
+        said = "".join(f": {line}" for line in lines_of(finished.stderr)[-1:])
         if stage == "begin":
-            said = "".join(f": {line}" for line in lines_of(finished.stderr)[-1:])
             hint = "does a start file such as ~/.bashrc exit or read standard input?"
             message = f"the script on the host exited with {status} at its start{said} ({hint})"
             raise HostError("look", message, step=stage, detail=finished.stderr)
-        raise HostError("look", f"{stage} failed with {status}", step=stage, detail=finished.stderr)
+        raise HostError("look", f"{stage} failed with {status}{said}", step=stage, detail=finished.stderr)
     ended = bool(frames) and frames[-1] in (("end",), ("unprivileged",))
     if not ended and finished.status is None:
         raise HostError("disconnected", "the script on the host was killed", detail=finished.stderr)

@@ -9,7 +9,7 @@ provision_main() {
 # resources/hostname.sh (look) d36472d69004
 # look/manifests.sh a4676e41651f
 # look/pkg_apt.sh 03419497ccb3
-# look/services.sh 6fd592b14029
+# look/services.sh d609be5d9ea6
 # resources/stores.sh (look) c195af7b9117
 # look/svc_openrc.sh 673d13b55555
 # resources/sysctl.sh (look) 41e1bdc18c75

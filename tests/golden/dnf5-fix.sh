@@ -10,7 +10,7 @@ provision_main() {
 # look/manifests.sh a4676e41651f
 # look/pkg_dnf5.sh 45880212837b
 # look/rpm.sh 8f7e436b11b4
-# look/services.sh 6fd592b14029
+# look/services.sh d609be5d9ea6
 # resources/stores.sh (look) c195af7b9117
 # look/svc_systemd.sh cd07651e3362
 # resources/sysctl.sh (look) 41e1bdc18c75

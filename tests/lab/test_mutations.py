@@ -66,7 +66,7 @@ def finding(name: str, script: str, heal: str, *fails: str, shown: bool = False,
 
 
 def unseen(name: str, script: str, heal: str) -> Mutation:
-    """A change for which docs/findings.md says why provision does not look for it."""
+    """A change for which docs/findings.md says, with the words of ``name``, why provision does not look for it."""
     return Mutation(name, script, frozenset(), heal=heal)
 
 
@@ -452,7 +452,7 @@ MUTATIONS = [
         "dockerd stopped by a signal",
         "kill -STOP $(cat /run/docker.pid)",
         "kill -CONT $(cat /run/docker.pid)",
-        "daemon_answers engine",
+        "daemon_listens engine",  # the first check that asks docker; the others are skipped
         shown=True,
     ),
     # Out of scope.
@@ -461,14 +461,14 @@ MUTATIONS = [
         "docker context create other --docker host=tcp://127.0.0.1:1; docker context use other",
         "docker context use default; docker context rm other",
     ),
-    unseen("a dead resolv.conf", "echo nameserver 192.0.2.1 >/etc/resolv.conf", "rm /etc/resolv.conf"),
+    unseen("a name server that does not answer", "echo nameserver 192.0.2.1 >/etc/resolv.conf", "rm /etc/resolv.conf"),
     unseen(
-        "the manifest deleted",
+        "a manifest that root has deleted",
         "mv /var/lib/provision/manifests /var/lib/provision/other",
         "rm -rf /var/lib/provision/manifests; mv /var/lib/provision/other /var/lib/provision/manifests",
     ),
     unseen(
-        "a unit that sets a declared sysctl after systemd-sysctl",
+        "a unit, cron job or program of another party that sets a kernel setting later",
         "printf '[Unit]\nAfter=systemd-sysctl.service\n[Service]\nType=oneshot\n"
         "ExecStart=sysctl -w net.ipv4.ip_forward=0\n[Install]\nWantedBy=multi-user.target\n'"
         " >/etc/systemd/system/other.service; systemctl -q enable other",

@@ -30,7 +30,8 @@ look_services() { # (UNIT COMPARE WATCHED)...: WATCHED is paths, one a line; COM
     done
     [ $# -gt 0 ] || return 0
     # A block of lines for each unit, in order, with an empty line between two.
-    services_show=$(services_query "$@")$nl$nl
+    services_show=$(services_query "$@")$nl$nl ||
+        fail "the service manager gives no answer; does it run on this host? provision doctor checks that"
     while [ $# -gt 0 ]; do
         services_text=${services_show%%"$nl$nl"*}
         services_show=${services_show#*"$nl$nl"}
