@@ -188,12 +188,12 @@ def look_back(
         desired = compile_catalog(config, platform, context, options)
         with _judging():
             wanted = rollback.resources(run, record, desired, options.lock_timeout, secret.referred(desired))
+            notes = tuple(f"the rollback leaves this as it is: {text}" for text in rollback.stays(run, record))
         report, _ = see([call for resource in wanted for call in resource.look()])
         with _judging():
             found = inspection_of(config.host.name, platform, wanted, report.salted(options.salt), desired)
     except Unfixable as error:
         raise HostError("unsuited", str(error)) from error
-    notes = tuple(f"the rollback leaves this as it is: {text}" for text in rollback.stays(run, record))
     return replace(found, plan=replace(found.plan, impacts=impacts(found.plan, {}, survive=True)), notes=notes)
 
 

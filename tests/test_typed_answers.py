@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from provision import tasks
+from provision.planning.undo_kinds import LINES
 from provision.transport.execute import Finished
 from provision.transport.ssh import HostError
 from tests.conftest import Project
@@ -279,7 +280,37 @@ FRAMES: list[tuple[tuple[str, str], tuple[str, ...] | None]] = [
 ]
 
 
-def looked(project: Project, monkeypatch: pytest.MonkeyPatch, frames: list[tuple[str, ...]]) -> None:
+#: A run's record on a host, and the frames of what it has kept: each is not what provision has written.
+RECORDS: list[tuple[str, tuple[tuple[str, ...], ...]]] = [
+    *((text, ()) for word in LINES for text in (word, f"{word} 1", f"{word}\tx /etc/x")),
+    *((f"owned {text} /etc/x", ()) for text in ("x", "0:0", "0:0:9", "-1:0:755", "0:0:0755:1", "a:b:755")),
+    *(
+        ("file 1 /etc/x", (("kept", "/etc/x", stat, ""),))
+        for stat in ("", "x", "regular file:644:root", "regular file:9:root:root", "regular file:644:root:root:1")
+    ),
+    ("file 1 /etc/x", (("kept", "/etc/x", "regular file:644:root:root", "a"),)),
+    *(("file 1 /etc/x", (("kept", "/etc/x", *fields),)) for fields in ((), ("x",), ("a", "b", "c"))),
+    ("file 1 /etc/x", ()),
+    ("network 1 front", ()),
+    ("network 1 front", (("made_of", "front", "a", "b"),)),
+]
+
+
+def recorded(before: str, *kept: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """``provision rollback RUN`` reads the record first, and then the state of what the record names."""
+    record = ("before", "run-1", "there", f"{before}\nend - -")
+    states = (("owned", "/etc/x", "directory:0:0:755"), ("file", "/etc/x", "absent"), ("bridge", "docker0", "off", ""))
+    return [*report()[:-1], record, *kept, *states, ("end",)]
+
+
+def look_back(connection: Any, config: Any, context: Any) -> None:
+    ask: Any = tasks.look_back
+    ask.body(connection, config, context, "run-1")
+
+
+def looked(
+    project: Project, monkeypatch: pytest.MonkeyPatch, frames: list[tuple[str, ...]], question: Any = None
+) -> None:
     project.spec(SPEC)
     loaded = project.load()
 
@@ -292,12 +323,14 @@ def looked(project: Project, monkeypatch: pytest.MonkeyPatch, frames: list[tuple
     monkeypatch.setattr(tasks, "_containers", lambda *words: tasks._Running({}, True, ()))
     connection: Any = None
     look: Any = tasks.look
-    look.body(connection, loaded.configs[0], loaded.context)
+    (question or look.body)(connection, loaded.configs[0], loaded.context)
 
 
-def refused(project: Project, monkeypatch: pytest.MonkeyPatch, frames: list[tuple[str, ...]]) -> None:
+def refused(
+    project: Project, monkeypatch: pytest.MonkeyPatch, frames: list[tuple[str, ...]], question: Any = None
+) -> None:
     with pytest.raises(HostError, match="the host reported") as caught:
-        looked(project, monkeypatch, frames)
+        looked(project, monkeypatch, frames, question)
     assert caught.value.failure.kind == "protocol"
     assert len(caught.value.failure.message) < 500
 
@@ -310,7 +343,7 @@ JSON_CASES = list(json_cases())
 
 
 def test_there_are_many_cases() -> None:
-    assert len(JSON_CASES) + len(FRAMES) >= 300
+    assert len(JSON_CASES) + len(FRAMES) + len(RECORDS) >= 400
 
 
 @pytest.mark.parametrize(("kind", "place", "wrong"), JSON_CASES)
@@ -318,6 +351,19 @@ def test_a_wrongly_typed_value_of_docker_fails_the_host(
     project: Project, monkeypatch: pytest.MonkeyPatch, kind: str, place: tuple[Any, ...], wrong: Any
 ) -> None:
     refused(project, monkeypatch, report(**{kind: changed(DOCKER[kind], place, wrong)}))
+
+
+@pytest.mark.parametrize(("before", "kept"), RECORDS)
+def test_a_wrongly_typed_record_fails_the_host(
+    project: Project, monkeypatch: pytest.MonkeyPatch, before: str, kept: tuple[tuple[str, ...], ...]
+) -> None:
+    refused(project, monkeypatch, recorded(before, *kept), look_back)
+
+
+def test_a_record_that_is_right_is_used(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = "owned 0:0:755 /etc/x\nfile 1 /etc/x\nnetwork 1 front\nlater 1 thing"
+    kept = (("kept", "/etc/x", "regular file:644:root:root", "eA=="), ("made_of", "front", "--driver\nbridge"))
+    looked(project, monkeypatch, recorded(lines, *kept), look_back)
 
 
 @pytest.mark.parametrize(("key", "fields"), FRAMES, ids=[f"{key[0]}-{n}" for n, (key, _) in enumerate(FRAMES)])

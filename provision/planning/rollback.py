@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from msgspec.structs import replace
 
 from provision.dockerd import daemon_json
-from provision.lines import lines_of
 from provision.model import HostReport, Resource
 from provision.planning.undo_kinds import LINES
+from provision.remote.frames import RECORD, rows
 from provision.remote.protocol import decoded
 from provision.resources.declaration import Line, Record
 from provision.resources.obstacle import Unfixable
@@ -25,17 +24,12 @@ def resources(
     """The resources in a spec's order: settings, files, packages, services. ``desired`` are the spec's resources, whose
     services have the paths that they watch; ``secrets`` are the tokens that the spec refers to. Raises
     :class:`Unfixable` where the host has no record of the run."""
-    state, *text = record.fields("before", run)
-    if state == "none":
-        raise Unfixable(
-            f"this host has no record of run {run}, or has removed it; provision runs --on-hosts lists its records"
-        )
+    lines = _lines(run, record)
     desired = tuple(desired)
     watchers: dict[str, tuple[str, ...]] = {}
     for service in (one for one in desired if isinstance(one, Service)):
         for path in service.watch:
             watchers[path] = (*watchers.get(path, ()), service.unit)
-    lines = tuple(Line(*line.split(" ", 2)) for line in lines_of(text[0]))
     before = Record(lines, record, desired, watchers, secrets, lock_timeout, run)
     placed = [
         found
@@ -49,9 +43,27 @@ def resources(
 
 def stays(run: str, record: HostReport) -> tuple[str, ...]:
     """What the rollback of a run leaves as it is, in words."""
-    lines = (Line(*line.split(" ", 2)) for line in lines_of(record.fields("before", run)[1]))
-    said = ((line, LINES[line.kind].stays) for line in lines if line.kind in LINES)
-    return tuple(text for line, words in said if words is not None and (text := words(line, record)))
+    said = (_stays(line, record) for line in _lines(run, record))
+    return tuple(text for text in said if text)
+
+
+def _stays(line: Line, record: HostReport) -> str:
+    if line.kind not in LINES:
+        # A later version of provision has made the run.
+        return f"{line.kind} {line.word} {line.rest}, of which this version of provision knows nothing"
+    words = LINES[line.kind].stays
+    return words(line, record) if words is not None else ""
+
+
+def _lines(run: str, record: HostReport) -> tuple[Line, ...]:
+    """The lines of a run's record, without its end. Raises :class:`Unfixable` where the host has none."""
+    state, *text = record.fields("before", run)
+    if state == "none":
+        raise Unfixable(
+            f"this host has no record of run {run}, or has removed it; provision runs --on-hosts lists its records"
+        )
+    found = (Line(*line.groups()) for line in rows("".join(text), RECORD, "one of a record"))
+    return tuple(line for line in found if line.kind != "end")
 
 
 def _stores(before: Record, desired: Iterable[Resource]) -> Iterator[Resource]:
@@ -60,7 +72,7 @@ def _stores(before: Record, desired: Iterable[Resource]) -> Iterator[Resource]:
     for kind, _, path in before.lines:
         if path == daemon_json.DAEMON_JSON and kind in ("file", "absent"):
             content = decoded(before.report.fields("kept", path)[1]) if kind == "file" else b"{}"
-            daemon = json.loads(daemon_json.same(content) or b"{}")
+            daemon = daemon_json.parsed(content) or {}
     for one in desired:
         if isinstance(one, Store):
             root = one.root if daemon is None else str(daemon.get("data-root") or daemon_json.DATA_ROOT)

@@ -29,19 +29,26 @@ def number(text: str, what: str, most: int = MOST) -> int:
 
 def rows(text: str, line: re.Pattern[str], what: str) -> Iterator[re.Match[str]]:
     """The lines of ``text``, without empty ones. Raises :class:`WireError` for a line that does not match."""
-    for one in lines_of(text):
-        if not one:
-            continue
-        found = line.fullmatch(one)
-        if found is None:
-            raise WireError(f"a line that is not {what}: {one[:_SHOWN]!r}")
-        yield found
+    yield from (row(one, line, what) for one in lines_of(text) if one)
+
+
+def row(text: str, line: re.Pattern[str], what: str) -> re.Match[str]:
+    """The only line of ``text``. Raises :class:`WireError` for another text."""
+    found = line.fullmatch(text)
+    if found is None:
+        raise WireError(f"a line that is not {what}: {text[:_SHOWN]!r}")
+    return found
 
 
 #: What stat reports for a path (sh/look/files.sh): kind, mode, owner, group, three numbers, size in bytes.
 STAT = re.compile(
     r"(?P<kind>[^:]+):(?P<mode>[0-7]{1,5}):(?P<owner>[^:]*):(?P<group>[^:]*)(?::-?[0-9]{1,20}){3}:(?P<size>[0-9]{1,19})"
 )
+#: A line of a run's record (``keep`` in sh/fix/transaction.sh), what it has of a kept file (look_run in
+#: sh/look/history.sh), and what it has of a directory.
+RECORD = re.compile(r"([a-z]+) ([^ ]*) (.*)")
+KEPT = re.compile(r"([^:]+):([0-7]{1,5}):([^:]*):([^:]*)")
+OWNED = re.compile(r"([0-9]+):([0-9]+):([0-7]{1,5})")
 #: A line of passwd(5) and of group(5).
 PASSWD = re.compile(r"([^:]+):[^:]*:([0-9]{1,10}):([0-9]{1,10}):([^:]*):([^:]*):([^:]*)")
 GROUP = re.compile(r"([^:]+):[^:]*:([0-9]{1,10}):([^:]*)")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 from provision.model import Call, Drift, HostReport, Resource, State, Withheld
+from provision.remote.frames import KEPT, row
 from provision.remote.protocol import decoded
 from provision.resources.declaration import (
     Declaration,
@@ -167,7 +168,7 @@ class NoFile(Struct, frozen=True):
 def _restored(line: Line, record: Record) -> Restored:
     path = line.rest
     stat, encoded = record.report.fields("kept", path)
-    what, mode, owner, group = stat.rsplit(":", 3)
+    what, mode, owner, group = row(stat, KEPT, "the state of a kept file").groups()
     if not what.startswith("regular"):
         raise Unfixable(f"{path} was a {what}; restore it by hand")
     # A diff of a file that not every user of the host may read could show a secret.

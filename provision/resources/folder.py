@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from msgspec import Struct
 
 from provision.model import Call, Drift, HostReport, State
-from provision.remote.frames import rows
+from provision.remote.frames import OWNED, row
 from provision.resources.declaration import Declaration, Kind, Line, Place, Record, RecordLine, Restored, Stage
 from provision.resources.observed import ABSENT, Observed, observe
 from provision.resources.obstacle import Unfixable
@@ -106,16 +105,13 @@ class KeptFolder(Folder, frozen=True):
         (seen,) = report.fields("owned", self.path)
         if seen == ABSENT:
             return {}
-        (found,) = rows(seen, _OWNED, "a kind, an owner, a group and a mode")
-        return found.groupdict()
-
-
-#: look_owned in sh/look/history.sh.
-_OWNED = re.compile(r"(?P<type>[^:]+):(?P<owner>[0-9]+):(?P<group>[0-9]+):(?P<mode>[0-7]+)")
+        kind, _, numbers = seen.partition(":")
+        owner, group, mode = row(numbers, OWNED, "the owner, the group and the mode of a directory").groups()
+        return {"type": kind, "owner": owner, "group": group, "mode": mode}
 
 
 def _owned(line: Line, record: Record) -> Restored:
-    owner, group, mode = line.word.split(":")
+    owner, group, mode = row(line.word, OWNED, "the owner, the group and the mode of a directory").groups()
     yield Place.FILES, KeptFolder(line.rest, owner, group, mode)
 
 
