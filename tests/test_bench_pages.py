@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import pages
+from bench import pages, plot
 from bench.full import CASES
 from bench.measure import Sample
 from bench.result import Cost, Found, Machine, Result, Value, read, write
@@ -94,3 +94,41 @@ def test_the_picture_has_a_bar_for_each_contender_and_each_time() -> None:
     shown = re.findall(r"[0-9.]+ s", picture)
     assert "11.80 s" in shown
     assert not [text for text in shown if text.startswith("9.8")], "the other value is no whole process"
+
+
+def test_a_bar_has_the_colour_of_its_tool() -> None:
+    """Each name of the stored result; a row of provision in the peers' colour would compare it with itself."""
+    found = read(pages.RESULT).found
+    bars: dict[str, set[str]] = {}
+    for name in {cost.name for cost in found.costs} | {*pages._TIMES.values()}:
+        bars.setdefault(plot.kind(name), set()).add(name)
+    assert bars == {
+        "peer": {"ansible", "ansible with facts", "fabric, five questions", "pyinfra"},
+        "floor": {"login + true", "login + reload", "docker's own restart", "package transactions", "python -c pass"},
+        "provision": {
+            *("provision", "verify", "lint", "lint, 10000 equal hosts", "lint, 10000 different hosts"),
+            *("--help", "--version", "--completion", "1 process", "2 processes"),
+        },
+    }
+    classes = set(re.findall(r'class="(\w+)"', pages.PICTURE.read_text()))
+    assert classes == {"page", *bars}
+
+
+def _light(colour: str) -> float:
+    """The relative luminance (WCAG 2.1)."""
+    digits = colour if len(colour) == 6 else "".join(digit * 2 for digit in colour)
+    parts = [part / 255 for part in bytes.fromhex(digits)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_picture_can_be_read_in_both_schemes(scheme: str) -> None:
+    light, dark = pages.PICTURE.read_text().partition("</style>")[0].split("@media (prefers-color-scheme: dark)")
+    fills = dict(re.findall(r"\.?(\w+) \{ fill: #(\w+); \}", light if scheme == "light" else dark))
+    assert set(fills) == {"page", "text", "provision", "peer", "floor"}
+    ground = _light(fills.pop("page"))
+    assert (ground > 0.5) is (scheme == "light")
+    for name, colour in fills.items():
+        low, high = sorted((_light(colour), ground))
+        assert (high + 0.05) / (low + 0.05) >= (4.5 if name == "text" else 3), name
