@@ -1,3 +1,3 @@
-from provision.cli import console
+from provision.start import console
 
 console()

@@ -26,6 +26,7 @@ COMMANDS = {
     "inventory": "show groups, hosts and variables",
     "render": "write the files of a host, without contact to it",
     "ping": "log in to the hosts and report whether that works",
+    "ssh": "log in to a host of the inventory with ssh, or run a command there",
     "doctor": "check whether hosts are suitable for Docker",
     "plan": "show what would change",
     "apply": "bring the hosts into the desired state",
@@ -85,6 +86,8 @@ def main(argv: list[str] | None = None) -> int:
         if words[0][:1] != "-" and words[0] not in COMMANDS:
             return _unknown(words[0])
         chosen = next((word for word in words if word in COMMANDS), None)
+        if chosen and words[0] not in (chosen, "-h", "--help", "--version"):
+            return _command_first(words[0], chosen)
         top = parser(chosen or "")
         args, unknown = top.parse_known_args(words)
         if unknown:
@@ -127,19 +130,46 @@ def _import_early() -> None:
     importlib.import_module("pydantic")
 
 
+#: Words of other programs -> what provision has for them.
+_PLAN = "provision plan shows what apply would change, and changes nothing"
+_ONE = "provision ssh HOST COMMAND runs one command on one host"
+_ABOUT = "provision doctor reports whether a host is suitable, provision inventory --host its variables"
+_INSTEAD = {
+    **dict.fromkeys(("--check", "--dry-run", "--diff", "-C", "-D", "check", "diff", "preview", "dry-run"), _PLAN),
+    **dict.fromkeys(("exec", "shell", "command", "adhoc", "ad-hoc"), _ONE),
+    **dict.fromkeys(("facts", "setup", "gather", "grains"), _ABOUT),
+    **dict.fromkeys(("validate", "--syntax-check"), "provision lint reports mistakes in a project"),
+    **dict.fromkeys(
+        ("deploy", "converge", "run", "playbook"), "provision apply brings the hosts into the desired state"
+    ),
+    "undo": "provision rollback restores what a run replaced",
+    "help": "provision --help, and provision COMMAND --help",
+    "version": "provision --version",
+    "--list-hosts": "provision inventory --list-hosts PATTERN prints the hosts of a pattern",
+    "--colour": "--color",
+    **dict.fromkeys(
+        ("--log-file", "--log"), "provision runs shows the journal of earlier runs; --json prints every event"
+    ),
+    "--become-user": "ansible_become_user of the inventory; only root can provision a host",
+    **dict.fromkeys(("-t", "--tags", "--skip-tags"), "--limit selects hosts; a spec is applied as a whole"),
+}
+
+
 def _unknown(word: str) -> int:
     """Report a word that is no command."""
     from provision.text.yamlfile import nearest
 
-    hint = nearest(word, COMMANDS) or f"commands: {', '.join(COMMANDS)}"
+    hint = _INSTEAD.get(word) or nearest(word, COMMANDS) or f"commands: {', '.join(COMMANDS)}"
     say("usage: provision COMMAND ...")
     say(f"provision: no command {line(word)} ({hint}; provision --help explains each)")
     return 1
 
 
-#: Words of other programs -> what provision has for them.
-_PLAN = "provision plan shows what apply would change, and changes nothing"
-_INSTEAD = dict.fromkeys(("--check", "--dry-run", "--diff", "-C", "-D"), _PLAN)
+def _command_first(word: str, command: str) -> int:
+    """Report an option before the command: every option but --help, --version and --completion is one of a command."""
+    say("usage: provision COMMAND ...")
+    say(f"provision: the command comes before {line(word)}: provision {command} {line(word)} ...")
+    return 1
 
 
 def _unknown_arguments(top: argparse.ArgumentParser, command: str, words: list[str]) -> int:

@@ -297,7 +297,7 @@ def _see(connection: Connection, config: HostConfig, script: str, deadline: floa
             f"to treat it as the distribution that its os-release names, add this line to {custom.FILE}"
             f" next to the playbook: {line}"
             if line
-            else f"these are: {distros.supported()}"
+            else "provision explain unsupported lists what is"
         )
         raise HostError("unsupported", f"{shown} ({id}) is not supported; {what_to_do}")
     return report, platform

@@ -41,6 +41,7 @@ LAYERS = [
     ("certify",),
     ("commands",),
     ("cli",),
+    ("start",),
     ("__main__",),
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,8 @@ def test_apply_without_a_terminal_needs_yes(project: Project) -> None:
         (["-i", "nope"], "no such inventory: nope"),
         (["nope.yml"], "no such playbook: nope.yml"),
         (["-l", "wbe1"], "no host or group matches 'wbe1' (did you mean \"web1\"?)"),
+        (["-l", "nope"], "no host or group matches 'nope' (`provision inventory --graph` shows all of them)"),
+        (["-l", "dokcer"], "no host or group matches 'dokcer' (did you mean \"docker\"?)"),
         (["-l", "@nope"], "nope can't be read"),
         (["-l", "all:!web1"], "no host of the playbook matches --limit all:!web1"),
         (["-e", "x"], "--extra-vars takes key=value"),
@@ -186,6 +189,28 @@ def test_help_imports_nothing_heavy(words: list[str]) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+_INTERRUPTED = """
+import builtins, sys
+sys.argv = ["provision", "lint"]
+ordinary = builtins.__import__
+def interrupted(name, *rest):
+    if name == NAME:
+        raise KeyboardInterrupt
+    return ordinary(name, *rest)
+from provision.start import console
+builtins.__import__ = interrupted
+console()
+"""
+
+
+@pytest.mark.parametrize("module", ["argparse", "yaml", "jinja2", "pydantic", "provision.load", "provision.lint.rules"])
+def test_ctrl_c_in_an_import_is_no_traceback(project: Project, module: str) -> None:
+    project.spec("packages: [curl]")
+    code = f"NAME = {module!r}{_INTERRUPTED}"
+    done = subprocess.run([sys.executable, "-c", code], cwd=project.folder, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "provision: interrupted\n")
+
+
 #: Options that commands share.
 _SHARED = {
     "__init__",
@@ -274,6 +299,15 @@ def test_the_help_of_a_command_groups_its_options() -> None:
         (("plan", "--limt", "a"), 'provision plan: unknown option --limt (did you mean "--limit"?'),
         (("apply", "--check"), "unknown option --check (provision plan shows what apply would change"),
         (("plan", "--dry-run"), "unknown option --dry-run (provision plan shows what apply would change"),
+        (("apply", "--tags", "x"), "unknown option --tags (--limit selects hosts; a spec is applied as a whole"),
+        (("plan", "--log-file", "x"), "unknown option --log-file (provision runs shows the journal of earlier runs"),
+        (("check",), "no command check (provision plan shows what apply would change"),
+        (("exec", "web1", "id"), "no command exec (provision ssh HOST COMMAND runs one command on one host"),
+        (("facts",), "no command facts (provision doctor reports whether a host is suitable"),
+        (("-vv", "plan"), "the command comes before -vv: provision plan -vv ..."),
+        (("ssh", "wbe1"), 'no host wbe1 in the inventory (did you mean "web1"?)'),
+        (("lint", "--engine", "banana"), "--engine takes a version such as 28.5, not banana"),
+        (("lint", "--engine", "banana", "playbooks/site.yml"), "--engine takes a version such as 28.5, not banana"),
         (("plan", "web1"), "no such playbook: web1 (hosts are selected by -l web1;"),
         (("plan", "-l", ""), "no host of the playbook matches --limit ''"),
         (("plan", "--out", "/nonexistent/p"), "--out /nonexistent/p: there is no directory /nonexistent"),
@@ -291,6 +325,36 @@ def test_a_wrong_command_line_is_one_message_with_a_suggestion(
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert "\\n" not in done.stderr
+
+
+def test_ssh_logs_in_as_the_inventory_says(project: Project, tmp_path: Path) -> None:
+    """The words are those of a real ssh, which prints what it would do (-G)."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/ssh").write_text(
+        f'#!/bin/sh\nprintf "%s\\n" "$@" >words\nexec {shutil.which("ssh")} -F none -G "$@"\n'
+    )
+    (tmp_path / "bin/ssh").chmod(0o755)
+    project.write("inventory/my key", "")
+    (project.folder / "inventory/my key").chmod(0o600)
+    login = (
+        "ansible_host: 192.0.2.1, ansible_port: 2222, ansible_user: bob, ansible_ssh_common_args: -o Ciphers=aes128-ctr"
+    )
+    more = "ansible_ssh_private_key_file: my key, provision_known_hosts: known, ansible_password: !secret {env: PW}"
+    project.write("inventory/hosts.yml", f"docker: {{hosts: {{web1: {{{login}, {more}}}}}}}\n")
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    done = provision(project, "ssh", "web1", "ls", "-l", "/", PATH=path, PW="hunter2")
+    assert done.returncode == 0, done.stderr
+    said = dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
+    assert (said["hostname"], said["port"], said["user"]) == ("192.0.2.1", "2222", "bob")
+    assert (said["ciphers"], said["identitiesonly"]) == ("aes128-ctr", "yes")
+    assert said["identityfile"] == f"{project.folder}/inventory/my key"
+    words = (project.folder / "words").read_text().splitlines()
+    assert words[-5:] == ["--", "192.0.2.1", "ls", "-l", "/"]
+    assert "hunter2" not in done.stdout + "".join(words)
+
+
+def test_verbose_may_be_given_twice() -> None:
+    assert cli.parser("plan").parse_args(["plan", "-vv"]).verbose
 
 
 def test_an_ansible_playbook_is_named_as_such(project: Project) -> None:

@@ -177,6 +177,28 @@ def test_a_command_that_does_not_exist_is_found() -> None:
         parses(["plan", "--no-such-option"], "here")
 
 
+def test_nothing_installs_provision_by_its_name() -> None:
+    """No package index has the name, so another party could register it."""
+    by_name = re.compile(
+        r"\b(?:install|inject)(?:[ \t]+-\S+)*[ \t]+[\"']?provision[-_]hosts(?=[\[\s\"'`,;=<>~!]|$)",
+        re.MULTILINE,
+    )
+    assert by_name.search("pipx install provision-hosts")
+    assert by_name.search("pip install --user 'provision-hosts[molecule]'")
+    assert not by_name.search('pip install "$(echo ./provision_hosts-*.whl)[molecule]"')
+    shown = [
+        *PAGES,
+        *(ROOT / "docs/man").iterdir(),
+        ROOT / "action.yml",
+        ROOT / ".pre-commit-hooks.yaml",
+        ROOT / "SECURITY.md",
+    ]
+    for folder in ("provision", "molecule", "inventory", "playbooks", "templates"):
+        shown += [one for one in (ROOT / folder).rglob("*") if one.suffix in (".py", ".yml", ".md", ".sh", ".j2")]
+    found = [f"{named(one)}: {hit[0]}" for one in shown for hit in by_name.finditer(one.read_text(encoding="utf-8"))]
+    assert found == []
+
+
 def test_the_reference_pages_are_up_to_date() -> None:
     folder = ROOT / "docs/reference"
     assert {one.name: one.read_text(encoding="utf-8") for one in folder.glob("*.md")} == reference.pages(), (

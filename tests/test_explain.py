@@ -75,6 +75,12 @@ def test_an_unknown_word_has_a_suggestion(word: str, hint: str, capsys: pytest.C
     assert shown.err == f"provision: no error kind, lint rule or exit code {word} ({hint})\n"
 
 
+def test_the_supported_distributions_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """A host's error names this command and has no list: it is one line for each host."""
+    assert cli.main(["explain", "unsupported"]) == 0
+    assert "Debian from 11 on, Ubuntu from 20.04 on" in capsys.readouterr().out
+
+
 def test_the_reference_has_the_same_texts() -> None:
     page = (ROOT / "docs/reference/errors.md").read_text(encoding="utf-8")
     for name, one in KINDS.items():

@@ -203,6 +203,12 @@ def test_the_listing_masks_by_whole_words_and_inside_of_mappings(project: Projec
         ("web: {hosts: {a b: }}\n", "not a host name"),
         ("web: [\n", "not YAML"),
         ("- a\n", "an inventory is a mapping"),
+        ("a: {hosts: {web1: {x\uff1a a\uff0cy: 2}}}\n", "the key x\uff1a a\uff0cy has a full-width colon"),
+        ("a:\n  hosts:\n    web1\uff1a\n", "a.hosts: must be a mapping, not 'web1\uff1a' (the full-width colon"),
+        (
+            "a:\n  vars:\n    x\uff1a 3\n",
+            "hosts.yml:2: a.vars: must be a mapping, not 'x\uff1a 3' (the full-width colon",
+        ),
     ],
 )
 def test_an_invalid_inventory_is_an_error_with_its_place(project: Project, text: str, message: str) -> None:
@@ -210,6 +216,12 @@ def test_an_invalid_inventory_is_an_error_with_its_place(project: Project, text:
     with pytest.raises(SpecError) as caught:
         project.inventory()
     assert message in str(caught.value)
+
+
+def test_a_full_width_colon_in_a_value_is_text(project: Project) -> None:
+    text = "docker:\n  hosts: {web1: }\n  vars:\n    a: 注意\uff1ax\n    'note\uff1a': b\n"
+    project.write("inventory/hosts.yml", text)
+    assert project.inventory().tree.groups["docker"].vars == {"a": "注意\uff1ax", "note\uff1a": "b"}
 
 
 @pytest.mark.parametrize(

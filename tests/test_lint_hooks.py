@@ -23,6 +23,9 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **more}
 
 
+FILE_HOOKS = ("provision-lint", "provision-lint-fix")
+
+
 def hook(id: str, file: Path) -> subprocess.CompletedProcess[str]:
     """Run a hook as pre-commit does: the words of ``entry``, and then the files that match ``files``."""
     assert re.search(HOOKS[id]["files"], f"etc/docker/{file.name}")
@@ -34,7 +37,28 @@ def hook(id: str, file: Path) -> subprocess.CompletedProcess[str]:
     ("name", "taken"), [("daemon.json", True), ("docker/daemon.json", True), ("package.json", False)]
 )
 def test_the_hooks_select_files_by_their_names(name: str, taken: bool) -> None:
-    assert all(bool(re.search(one["files"], name)) == taken for one in HOOKS.values())
+    assert all(bool(re.search(HOOKS[id]["files"], name)) == taken for id in FILE_HOOKS)
+
+
+def test_a_hook_checks_the_playbook_when_a_file_of_its_project_changes(tmp_path: Path) -> None:
+    project = HOOKS["provision-lint-project"]
+    assert set(HOOKS) == {*FILE_HOOKS, "provision-lint-project"}
+    for name in ("playbooks/site.yml", "inventory/hosts.yml", "fleet/inventory/group_vars/docker.yml"):
+        assert re.search(project["files"], name)
+    assert not re.search(project["files"], "docs/playbooks.md")
+    assert project["pass_filenames"] is False
+
+    def run() -> subprocess.CompletedProcess[str]:
+        argv = shlex.split(project["entry"])
+        return subprocess.run(argv, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+
+    (tmp_path / "inventory").mkdir()
+    (tmp_path / "playbooks").mkdir()
+    (tmp_path / "inventory/hosts.yml").write_text("docker: {hosts: {web1: }}\n")
+    (tmp_path / "playbooks/site.yml").write_text("- name: a\n  hosts: docker\n  spec: {hostname: web1}\n")
+    assert run().returncode == 0
+    (tmp_path / "playbooks/site.yml").write_text("- name: a\n  hosts: docker\n  spec: {hostnam: web1}\n")
+    assert (run().returncode, 'did you mean "hostname"?' in run().stdout) == (1, True)
 
 
 def test_the_hooks_fail_on_findings_and_correct_files(tmp_path: Path) -> None:
@@ -76,6 +100,21 @@ def test_the_action_reports_findings_and_fails(tmp_path: Path) -> None:
     assert lint_step(tmp_path, files="not-there.json\na b/daemon.json\nlatin.json", sarif="y.sarif").returncode == 1
     log = json.loads((tmp_path / "y.sarif").read_text())
     assert {result["ruleId"] for result in log["runs"][0]["results"]} >= {"LT001", "DJ101"}
+
+
+def test_the_action_takes_patterns_and_reports_one_without_a_match(tmp_path: Path) -> None:
+    (tmp_path / "a b/deep").mkdir(parents=True)
+    for place in ("a b", "a b/deep"):
+        (tmp_path / place / "daemon.json").write_text('{"gragh": "/data"}')
+    done = lint_step(tmp_path, files="**/daemon.json\nnone/*.json", sarif="x.sarif")
+    assert done.returncode == 1
+    for place in ("a b/daemon.json", "a b/deep/daemon.json", "none/*.json"):
+        assert f"::error file={place}," in done.stdout, done.stdout
+    log: dict[str, Any] = json.loads((tmp_path / "x.sarif").read_text())
+    found = [result["ruleId"] for result in log["runs"][0]["results"]]
+    assert (found.count("DJ101"), found.count("LT001")) == (2, 1)
+    empty = lint_step(tmp_path, files="\n\n")
+    assert (empty.returncode, empty.stdout) == (1, "::error::the input files names no file\n")
 
 
 def test_no_input_of_the_action_is_executed(tmp_path: Path) -> None:

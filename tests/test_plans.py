@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from provision.commands.reporters import reporter
 from provision.model import Call, Change, Drift, Event, Failure, Impact, Plan, Platform
 from provision.report.jsonlines import JsonLines
 from provision.report.layout import View, cells, fold, middle
@@ -22,6 +24,8 @@ from provision.report.names import compressed, ranges
 from provision.report.plans import HOST, LABEL
 from provision.report.shown import Shown, shown
 from provision.report.status import Status, duration
+from provision.report.style import Style, coloured
+from provision.report.style import plain as plain_style
 from provision.report.terminal import Terminal
 from provision.report.text import Text
 
@@ -60,9 +64,9 @@ def end(mode: str = "plan") -> Event:
     return Event("run.done", data={"mode": mode, "counts": {"ok": 0, "changed": 1}, "seconds": 1.0})
 
 
-def text(events: Sequence[Event], view: View | None = None) -> list[str]:
+def text(events: Sequence[Event], view: View | None = None, style: Style = plain_style) -> list[str]:
     out = io.StringIO()
-    report = Text(out, view)
+    report = Text(out, view, style)
     for event in events:
         report(shown(event))
     return out.getvalue().splitlines()
@@ -400,7 +404,9 @@ def test_the_status_lists_a_few_hosts() -> None:
     now[0] = 12
     lines = drawn(found)
     assert lines[0] == "web1  [2/4] install x: waiting for the package manager's lock  12 s"
-    assert lines[1].split("  ")[:2] == ["web2", "reading the state"]
+    assert lines[1].split("  ")[:2] == ["web2", "connecting"]
+    found(shown(Event("progress", "web2", {"text": "reading the state"})))
+    assert drawn(found)[1].split("  ")[:2] == ["web2", "reading the state"]
     assert lines[-1].endswith("0/2 hosts, 12 s, about 84 s left")
     found(shown(Event("progress", "web1", {"text": "downloading, 40 %"})))
     (line,) = (line for line in drawn(found) if line.startswith("web1  [2/4] install x: waiting "))
@@ -502,7 +508,8 @@ def test_output_on_a_real_terminal_is_coloured_as_its_settings_say(settings: dic
     assert child.wait(60) == 0
     assert b"web01-web20" in got
     assert b"Plan: 1 to change on 20 hosts; docker restarts on 20" in got
-    assert (b"\x1b[33m~ change" in got) is colour
+    # The symbol alone is yellow: a whole line of it cannot be read on a light terminal.
+    assert (b"\x1b[33m~\x1b[0m change" in got) is colour
     if settings["TERM"] == "dumb":
         assert b"\x1b" not in got
 
@@ -514,3 +521,44 @@ def test_text_of_a_host_is_made_visible_before_plans_are_grouped() -> None:
     assert "  + create file:/etc/\\x1b[31mx" in lines
     assert "      +\\u202eevil" in lines
     assert isinstance(shown(Event("note", "x", {"text": "y"})), Shown)
+
+
+def test_coloured_text_is_the_same_text() -> None:
+    """--color always in a pipe. Only symbols are yellow, whose contrast on white is 1.7 to 1."""
+    failed = Event("host.done", "web1", {"status": "failed", "changes": 0, "failure": Failure("step", "it failed")})
+    events = [begin(1), *plan("web1", FORWARD), failed, end()]
+    coloured_lines = text(events, style=coloured)
+    assert [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in coloured_lines] == text(events)
+    shown_text = "\n".join(coloured_lines)
+    assert "\x1b[1;31mweb1: step: it failed\x1b[0m" in shown_text
+    parts = re.findall(r"\x1b\[[0-9;]*3[36]m([^\x1b]*)", shown_text)
+    assert parts == ["~"]
+
+
+@pytest.mark.parametrize(
+    ("option", "variables", "expected"),
+    [
+        ("auto", {}, None),
+        ("auto", {"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
+        ("auto", {"NO_COLOR": "", "FORCE_COLOR": "1"}, True),
+        ("auto", {"FORCE_COLOR": "0"}, None),
+        ("always", {"NO_COLOR": "1"}, True),
+        ("never", {"FORCE_COLOR": "1"}, False),
+    ],
+)
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_option_has_precedence_over_the_environment(
+    option: str, variables: dict[str, str], expected: bool | None, terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("TERM", "xterm")
+    out = io.StringIO()
+    out.isatty = lambda: terminal  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stdout", out)
+    report = reporter(argparse.Namespace(json=False, plain=False, color=option, diff=True, verbose=False))
+    for event in fleet(1, FORWARD):
+        report(shown(event))
+    assert ("\x1b[33m~" in out.getvalue()) is (terminal if expected is None else expected)

@@ -112,6 +112,13 @@ BAD = [
     ("a: 1\na: 2", "a: appears twice in one mapping (first on line 4)"),
     ("a: [1", "not YAML"),
     ("a:\n\t- b", "not YAML"),
+    ("hostname\uff1a web1", "site.yml:3: [0].spec: must be a mapping (the full-width colon \uff1a is text in YAML;"),
+    ("packages\uff1a [a]\nhostname: b", "(line 4 has a full-width colon \uff1a, which is text in YAML; write a colon "),
+    (
+        "engine: {x\uff1a y\uff0cz: {}}",
+        "spec.engine: the key x\uff1a y\uff0cz has a full-width colon",
+    ),
+    ("engine: 'daemon\uff1a {}'", "must be a mapping, not 'daemon\uff1a {}' [host web1] (the full-width colon"),
     ("a: !vault x", "a !vault value begins with $ANSIBLE_VAULT;"),
     ("files: {/etc/docker/daemon.json: {content: '{}'}}\nengine: {daemon: {}}", "engine declares this file too"),
     ("packages: [docker-ce]\nengine: {}", "docker-ce is a package of the engine"),

@@ -94,7 +94,8 @@ def packages() -> Check:
     try:
         needed = [Requirement(text) for text in importlib.metadata.requires(_DISTRIBUTION) or []]
     except importlib.metadata.PackageNotFoundError:
-        return Check("packages", "warning", f"{_DISTRIBUTION} is not installed as a package", "install it with pipx")
+        advice = "install the wheel or the checkout by its path: pipx install ./NAME"
+        return Check("packages", "warning", f"{_DISTRIBUTION} is not installed as a package", advice)
     versions: dict[str, str] = {}
     wrong = []
     for one in needed:

@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _explained(word: str) -> str:
     """The text about one word. Raises :class:`UsageError` for an unknown one."""
+    from provision import distros
     from provision.errors import UsageError
     from provision.explanations import CODES, KINDS
     from provision.lint.rules import RULES
@@ -42,7 +43,8 @@ def _explained(word: str) -> str:
 
     kind = word.lower().replace("-", "_")
     if kind in KINDS:
-        return "".join(_of(f"{kind} (error kind)", KINDS[kind]))
+        more = _part("Supported", f"{distros.supported()}.") if kind == "unsupported" else ()
+        return "".join([*_of(f"{kind} (error kind)", KINDS[kind]), *more])
     if word.isdecimal() and int(word) in CODES:
         return "".join(_of(f"{int(word)} (exit code)", CODES[int(word)]))
     if found := [rule for rule in RULES.values() if word.lower() in (rule.id.lower(), rule.name)]:

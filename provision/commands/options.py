@@ -138,6 +138,12 @@ def logging_in(parser: argparse.ArgumentParser) -> None:
     )
     output.add_argument("--json", action="store_true", help="JSON Lines on standard output")
     output.add_argument("--plain", action="store_true", help="print lines of text, on a terminal too")
+    output.add_argument(
+        "--color",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="colour the output (default: auto, on a terminal; $NO_COLOR and $FORCE_COLOR count)",
+    )
 
 
 def reporting(parser: argparse.ArgumentParser) -> None:

@@ -167,15 +167,27 @@ def reporter(args: argparse.Namespace) -> Any:
 
         return JsonLines()
     from provision.report.layout import View
+    from provision.report.style import coloured, plain
 
     view = View(getattr(args, "diff", True), getattr(args, "verbose", False))
+    colour = _colour(getattr(args, "color", "auto"))
     if sys.stdout.isatty() and not args.plain:
         from provision.report.terminal import Terminal
 
-        return Terminal(view=view)
+        return Terminal(view=view, colour=colour)
     from provision.report.text import Text
 
-    return Text(view=view)
+    return Text(view=view, style=coloured if colour else plain)
+
+
+def _colour(given: str) -> bool | None:
+    """Whether to colour; ``None``: where the output is a terminal. --color has precedence over NO_COLOR (no-color.org),
+    and that over FORCE_COLOR (force-color.org)."""
+    if given != "auto":
+        return given == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    return True if os.environ.get("FORCE_COLOR", "0") not in ("", "0") else None
 
 
 def journal(args: argparse.Namespace, request: RunRequest, found: Loaded) -> Callable[[Shown], None]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from provision.errors import Note, SpecError, Where
 from provision.inventory.tree import Tree, set_all
-from provision.text.yamlfile import Map, Seq, check_names, named, nearest, sealed
+from provision.text.yamlfile import Map, Seq, check_names, named, nearest, sealed, wide
 
 _GROUP_KEYS = ("hosts", "vars", "children")
 
@@ -57,9 +57,14 @@ def _group(tree: Tree, body: Any, name: str, where: Where, key: str) -> None:
         if part == "children" and isinstance(value, Seq):
             _children(tree, name, value, path)
             continue
-        if not isinstance(given := _as_map(value, place), Map):
+        if wide(value) or not isinstance(given := _as_map(value, place), Map):
             example = "a name and a colon" if part == "hosts" else "a mapping"
-            raise SpecError(f"must be a mapping, not {named(value)}", where=place, key=path, hint=f"it needs {example}")
+            raise SpecError(
+                f"must be a mapping, not {named(value)}",
+                where=place,
+                key=path,
+                hint=wide(value) or f"it needs {example}",
+            )
         check_names(given, path)
         if part == "vars":
             for variable, one in given.items():

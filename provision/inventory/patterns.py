@@ -113,6 +113,7 @@ def _matching(tree: Tree, part: str, where: Where | None, key: str) -> list[str]
     if not groups or part.startswith("~") or any(special in part for special in ".?*["):
         found += [host for host in tree.hosts if expression.match(host)]
     if not found and not groups:
-        hint = nearest(part, (*tree.groups, *tree.hosts)) or "`provision inventory --graph` shows all of them"
+        named = [name for name in tree.groups if tree.members(name)]  # "ungrouped" exists in every inventory
+        hint = nearest(part, (*named, *tree.hosts)) or "`provision inventory --graph` shows all of them"
         raise SpecError(f"no host or group matches {part!r}", where=where, key=key, hint=hint)
     return found

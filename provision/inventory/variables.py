@@ -17,7 +17,7 @@ from provision.errors import Note, SpecError, Where
 from provision.inventory.tree import Tree
 from provision.text import confinement
 from provision.text.merge import refine
-from provision.text.yamlfile import Map, Reader, check_names, load
+from provision.text.yamlfile import Map, Reader, check_names, load, wide
 
 _SUFFIXES = ("", ".yml", ".yaml", ".json")
 
@@ -102,7 +102,7 @@ class Variables:
         if data is None:
             return None
         if not isinstance(data, Map):
-            raise SpecError("a file of variables must be a mapping", where=Where(path, 1))
+            raise SpecError("a file of variables must be a mapping", where=Where(path, 1), hint=wide(data))
         check_names(data)
         return data
 

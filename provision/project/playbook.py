@@ -12,7 +12,7 @@ from provision.errors import SpecError, Where, all_of
 from provision.project.rollout_options import RolloutOptions
 from provision.secrets.secret import holds
 from provision.spec.validate import validate
-from provision.text.yamlfile import Map, Reader, Seq, check_names, closest, load, nearest
+from provision.text.yamlfile import Map, Reader, Seq, check_names, closest, load, nearest, wide
 
 _KEYS = ("name", "hosts", "spec", "vars", "verify", "rollout")
 #: Keys of plays that only Ansible has (ansible.playbook.play.Play).
@@ -122,7 +122,9 @@ def _play(item: Any, where: Where, key: str, folder: Path, faults: list[SpecErro
         faults.append(SpecError(message, where=item.where["name"], key=f"{key}.name"))
     for part in ("spec", "vars", "rollout"):
         if not isinstance(item.get(part, Map()), Map) and not (part == "spec" and item[part] is None):
-            faults.append(SpecError("must be a mapping", where=item.where[part], key=f"{key}.{part}"))
+            faults.append(
+                SpecError("must be a mapping", where=item.where[part], key=f"{key}.{part}", hint=wide(item[part]))
+            )
     spec, variables = item.get("spec"), item.get("vars") or Map()
     if not (slug and isinstance(name, str) and isinstance(hosts, str) and isinstance(spec, Map)):
         return None

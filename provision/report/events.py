@@ -67,8 +67,9 @@ EVENTS: dict[str, Kind] = {
     ),
     "note": Kind("A remark about the host.", {"text": "the remark"}, of_host=True),
     "progress": Kind(
-        "How far the step is. Only a terminal shows it: JSON Lines and the journal do not have this event.",
-        {"text": "downloaded or installed packages in percent (apt) or by number, or layers of an image"},
+        "How far the step is, or what is done before the first step. Only a terminal shows it: JSON Lines and the "
+        "journal do not have this event.",
+        {"text": "downloaded or installed packages in percent (apt) or by number, layers of an image, or what is done"},
         of_host=True,
     ),
     "check.done": Kind(

@@ -222,7 +222,10 @@ class _Lines(Struct):
 
     def _change(self, block: _Block, place: int, change: ShownChange) -> Iterator[str]:
         verb = change.summary.partition(" ")[0]
-        yield from self._row(f"{SYMBOLS.get(verb, '~')} {_named(change.summary, block.hosts)}", verb, 2)
+        symbol = SYMBOLS.get(verb, "~")
+        first, *rest = self._row(f"{symbol} {_named(change.summary, block.hosts)}", "value", 2)
+        yield first.replace(symbol, self.style(symbol, verb), 1)
+        yield from rest
         variants = block.split(lambda plan: plan.changes[place].diff)
         if len(variants) == 1:
             yield from self._diff(change.diff, block.hosts, 6)

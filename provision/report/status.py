@@ -24,7 +24,7 @@ _NAMES, _BAR, _NARROW = 24, 30, 60
 #: How much of a run must be over before the rest is estimated, and for how many seconds it must have run.
 _KNOWN, _AFTER = 0.1, 5.0
 
-_LOOK, _WAIT = "reading the state", "waiting for its turn"
+_WAIT = "waiting for its turn"
 
 
 class _Row(Struct):
@@ -67,7 +67,7 @@ class Status:
         elif event.name == "wave.begin" and isinstance(hosts := data["hosts"], list):
             self._waves.append(_Wave(f"wave {data['wave']} of {data['of']}", frozenset(hosts)))
         elif event.name == "host.begin":
-            self._rows[event.host] = _Row(self._clock(), _LOOK)
+            self._rows[event.host] = _Row(self._clock())
         elif event.name == "step.begin":
             row = self._row(event.host)
             row.step, row.note, row.progress = str(data["title"]), "", ""
@@ -75,7 +75,11 @@ class Status:
         elif event.name == "note":
             self._row(event.host).note = str(data["text"])
         elif event.name == "progress":
-            self._row(event.host).progress = str(data["text"])
+            row = self._row(event.host)
+            if row.of:
+                row.progress = str(data["text"])
+            else:
+                row.step = str(data["text"])
         elif event.name == "check.done":
             row = self._row(event.host)
             row.step, row.number, row.of, row.note = f"{data['suite']}: {data['check']}", 0, 0, ""

@@ -6,10 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from msgspec.structs import replace
-from rich.color import ColorSystem
 from rich.console import Console, Group
 from rich.live import Live
-from rich.style import Style
 from rich.text import Text as RichText
 
 from provision.model import Failure
@@ -18,6 +16,7 @@ from provision.report.layout import View
 from provision.report.plans import Plans
 from provision.report.shown import Shown, ShownPlan
 from provision.report.status import Status
+from provision.report.style import coloured
 from provision.report.text import (
     CERTIFY,
     ENDS,
@@ -37,34 +36,19 @@ from provision.report.text import (
 )
 from provision.visible import line
 
-_STYLES = {
-    "host": "bold",
-    "create": "green",
-    "change": "yellow",
-    "remove": "red",
-    "+": "green",
-    "-": "red",
-    "@": "cyan",
-    "disturb": "bold magenta",
-    "error": "bold red",
-    "ok": "green",
-    "changed": "yellow",
-    "failed": "bold red",
-    "unreachable": "bold red",
-    "skipped": "dim",
-    "dim": "dim",
-    "warning": "yellow",
-    "bad": "bold red",
-}
 #: The last lines of a failing program that are shown.
 _LAST = 15
 
 
 class Terminal:
-    """``ask`` ends the display of the looks and shows the plans, so that a question can follow."""
+    """``ask`` ends the display of the looks and shows the plans, so that a question can follow. With ``colour=None``
+    the terminal and NO_COLOR decide."""
 
-    def __init__(self, console: Console | None = None, view: View | None = None) -> None:
-        self.console = console or Console(highlight=False)
+    def __init__(self, console: Console | None = None, view: View | None = None, colour: bool | None = None) -> None:
+        never = None if colour is None else not colour
+        self.console = console or Console(
+            highlight=False, color_system="standard" if colour else "auto", no_color=never
+        )
         self._ends: list[Shown] = []
         self._checks: list[Shown] = []
         self._verdicts = Verdicts()
@@ -161,8 +145,5 @@ class Terminal:
             self.console.print(RichText.from_ansi(one), soft_wrap=True)
 
     def _style(self, text: str, kind: str) -> str:
-        style = _STYLES.get(kind)
-        # On a terminal without colours (TERM=dumb or NO_COLOR), the words and symbols have the same meaning.
-        if style is None or self.console.color_system is None or self.console.no_color:
-            return text
-        return Style.parse(style).render(text, color_system=ColorSystem.STANDARD)
+        # Without colours: TERM=dumb, NO_COLOR, --color never.
+        return text if self.console.color_system is None or self.console.no_color else coloured(text, kind)

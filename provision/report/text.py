@@ -64,7 +64,7 @@ def drift_lines(event: Shown, style: Style = plain, view: View | None = None) ->
     data = event.data
     hosts = data["hosts"] if isinstance(data["hosts"], list) else []
     words = str(data["summary"])
-    yield style(words, words.split()[0]) + f" on {count(len(hosts))}: {compressed(hosts)}"
+    yield style(words, "host") + f" on {count(len(hosts))}: {compressed(hosts)}"
     yield from diff_lines(data["diff"] if isinstance(data["diff"], list) else [], style, view)
 
 
@@ -154,8 +154,9 @@ def check_lines(event: Shown, style: Style = plain) -> Iterator[str]:
 class Text:
     """A line per event."""
 
-    def __init__(self, out: TextIO | None = None, view: View | None = None) -> None:
+    def __init__(self, out: TextIO | None = None, view: View | None = None, style: Style = plain) -> None:
         self.out = out or sys.stdout
+        self._style = style
         self._plans = Plans(view)
         self._mode = ""
         self._ends: list[Shown] = []
@@ -173,7 +174,7 @@ class Text:
     def _lines(self, event: Shown) -> Iterator[str]:
         data = event.data
         if event.name in ENDS or (self._plans.waits(event.host) and event.name == "step.begin"):
-            yield from self._plans.take(total=event.name == "run.done" and self._mode == "plan")
+            yield from self._plans.take(self._style, total=event.name == "run.done" and self._mode == "plan")
         if event.name == "run.begin":
             self._mode = str(data["mode"])
         elif event.name == "host.plan" and isinstance(plan := data["plan"], ShownPlan):
@@ -183,7 +184,7 @@ class Text:
         elif event.name == "note":
             yield f"{event.host}: {data['text']}"
         elif event.name == "drift":
-            yield from drift_lines(event, view=self._plans.view)
+            yield from drift_lines(event, self._style, view=self._plans.view)
         elif event.name == "verdict":
             self._verdicts.add(event)
         elif event.name == "versions":
@@ -197,26 +198,26 @@ class Text:
         elif event.name == "check.done":
             self._checks.append(event)
             if data["outcome"] == "failed":
-                yield from check_lines(event)
+                yield from check_lines(event, self._style)
         elif event.name == "interrupted":
             yield str(data["text"])
         elif event.name in CERTIFY:
-            yield from certify_lines(event)
+            yield from certify_lines(event, self._style)
         elif event.name in WAVES:
-            yield from wave_lines(event)
+            yield from wave_lines(event, self._style)
         elif event.name == "host.done":
             self._ends.append(event)
             if isinstance(failure := data.get("failure"), Failure):
                 # A failed verification has reported its checks one by one.
                 shown = replace(failure, detail="") if failure.kind == "verify" else failure
-                yield from failure_lines(event.host, shown)
+                yield from failure_lines(event.host, shown, self._style)
             elif self._mode in ("apply", "rollback") or data["status"] != "changed":
-                yield f"{event.host}: {data['status']}"
+                yield f"{event.host}: {self._style(str(data['status']), str(data['status']))}"
         elif event.name == "run.done":
-            yield from self._verdicts.take()
+            yield from self._verdicts.take(self._style)
             yield ""
-            yield from matrix(self._checks, hosts_of(self._ends), 120)
-            yield from table(self._ends, data)
+            yield from matrix(self._checks, hosts_of(self._ends), 120, self._style)
+            yield from table(self._ends, data, self._style)
 
 
 def hosts_of(ends: list[Shown], limit: int = 50) -> list[str]:

@@ -132,6 +132,7 @@ class HostRun:
         self.waits(True)
         with Ending(self.fail):
             connection, deadline = self._connection.connect()
+            self._emit("progress", text="reading the state")
             request = self.run_context.request
             begun = earlier.begun(request)
             receipt = earlier.take_up(connection, self.config, begun, deadline) if begun else ""

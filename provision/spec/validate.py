@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from provision.errors import SpecError, Where, all_of
 from provision.spec.secrets import inner, refused, takers
 from provision.spec.values import AS_TEXT
-from provision.text.yamlfile import Map, Seq, Spelled, locate, named, nearest, quoted
+from provision.text.yamlfile import Map, Seq, Spelled, locate, named, nearest, quoted, wide
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -129,7 +129,7 @@ def _explain(model: type[BaseModel], data: Any, key: str, error: ErrorDetails) -
     if kind in _WORDS:
         found = "" if kind == "missing" else f", not {named(given)}"
         written = where.written if isinstance(where, Spelled) else named(given)
-        hint = quoted(written) if kind == "string_type" and isinstance(given, (int, float, date)) else ""
+        hint = quoted(written) if kind == "string_type" and isinstance(given, (int, float, date)) else wide(given)
         return SpecError(_WORDS[kind] + found, where=where, key=path, hint=hint)
     # A validator's ValueError has a message, and may have a hint.
     message, *hints = error["ctx"]["error"].args if kind == "value_error" else (error["msg"],)

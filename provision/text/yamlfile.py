@@ -147,7 +147,7 @@ def load(path: Path, text: str | None = None, reader: Reader | None = None) -> A
         node = loader.get_single_node()
         return None if node is None else _Builder(path, loader, vault, reader).build(node, "", ())
     except yaml.MarkedYAMLError as error:
-        raise _syntax_error(path, error) from error
+        raise _syntax_error(path, error, text) from error
     except yaml.YAMLError as error:  # a character that YAML does not allow
         raise SpecError(f"not YAML: {' '.join(str(error).split())}", where=Where(path, 1)) from error
     finally:
@@ -170,7 +170,7 @@ def untyped(path: Path, text: str) -> Any:
         node = loader.get_single_node()
         return None if node is None else _Untyped(path, loader).build(node, "", ())
     except yaml.MarkedYAMLError as error:
-        raise _syntax_error(path, error) from error
+        raise _syntax_error(path, error, text) from error
     except yaml.YAMLError as error:
         raise SpecError(f"not YAML: {' '.join(str(error).split())}", where=Where(path, 1)) from error
     finally:
@@ -228,14 +228,29 @@ def _check_size(path: Path, text: str) -> None:
         parser.dispose()
 
 
-def _syntax_error(path: Path, error: yaml.MarkedYAMLError) -> SpecError:
+#: A key with the colon of a Chinese input method, which is part of the text in YAML.
+_WIDE = re.compile(r"(?:^[\s-]*|[{,\uff0c]\s*)[\"']?[A-Za-z_][A-Za-z0-9_.-]*[\"']?\s*\uff1a")
+
+
+def wide(value: Any) -> str:
+    """A hint where text is meant as a key with its value, but has a full-width colon, or ``""``."""
+    if not isinstance(value, str) or not _WIDE.match(value):
+        return ""
+    return "the full-width colon \uff1a is text in YAML; write a colon and a blank"
+
+
+def _syntax_error(path: Path, error: yaml.MarkedYAMLError, text: str) -> SpecError:
     mark = error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else 1
     problem = error.problem or "not YAML"
     if "\\t" in problem or "'\\t'" in problem:
         return SpecError(f"not YAML: {problem}", where=Where(path, line), hint="indent with spaces, not with tabs")
     hint = ""
-    if "mapping values are not allowed" in problem:
+    # The error is often on the line below.
+    lines = text.split("\n")[max(0, line - 2) : line]
+    if odd := [line - len(lines) + number for number, one in enumerate(lines, 1) if _WIDE.search(one)]:
+        hint = f"line {odd[0]} has a full-width colon \uff1a, which is text in YAML; write a colon and a blank"
+    elif "mapping values are not allowed" in problem:
         hint = "quote a value with a colon and a blank, or finish the line above"
     elif "could not find expected ':'" in problem:
         hint = "a key needs a colon and a blank after it"
@@ -447,6 +462,9 @@ class _Builder:
             raise SpecError("a key must be text", where=where, key=key, hint=_BRACES if _is_template(node) else "")
         if secret.marked(node.value):
             raise SpecError("text must not hold a secret's token", where=where, key=key)
+        if not node.style and _WIDE.match(node.value):
+            hint = f"{wide(node.value)}, or quote the key"
+            raise SpecError(f"the key {node.value} has a full-width colon", where=where, key=key, hint=hint)
         if self.reader is not None and node.tag in _KEY_TYPES and not _IN_SPEC.fullmatch(key):
             value = self._typed(node, node.tag, key)
             return value + 0 if isinstance(value, Number) else value  # type: ignore[operator]  # an int or a float

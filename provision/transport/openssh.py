@@ -295,6 +295,20 @@ def _quoted(path: Path) -> str:
     return '"' + str(path.absolute()).replace("%", "%%") + '"'
 
 
+def at_a_terminal(login: Login) -> list[str]:
+    """ssh's command line for a person, up to the host: the inventory's login. ssh itself asks for passwords, and its
+    configuration decides about host keys."""
+    words: list[str] = []
+    if login.key_file is not None:
+        words += ["-o", "IdentitiesOnly=yes", "-o", f"IdentityFile={_quoted(login.key_file)}"]
+    if login.known_hosts is not None:
+        words += ["-o", f"UserKnownHostsFile={_quoted(login.known_hosts)}", "-o", "GlobalKnownHostsFile=none"]
+    words += login.ssh_before
+    words += ["-p", str(login.port)] if login.port is not None else []
+    words += ["-l", login.user] if login.user is not None else []
+    return ["ssh", *words, *login.ssh_behind, "--", login.address]
+
+
 def open_process(login: Login, one: Target, asked: Asked, bound: Bound) -> Process:
     """Return a connection whose login has succeeded."""
     if login.password is not None:
