@@ -338,7 +338,7 @@ def test_a_rollback_is_reported_as_complete_or_partial() -> None:
 
 @pytest.mark.parametrize(("kind", "words"), [("timeout", "not done yet"), ("step", "not done")])
 def test_a_host_that_continues_by_itself_has_not_done_its_steps_yet(kind: str, words: str) -> None:
-    """At ``--deadline`` the job goes on: it may still make what the report lists."""
+    """At ``--deadline`` the job continues: it may still make what the report lists."""
     failure = Failure(kind, "it ended", undone=("container:web container_put",), undone_titles=("create web",))
     assert list(failure_lines("web1", failure))[-2:] == ["    done: nothing", f"    {words}: create web"]
 
