@@ -193,6 +193,29 @@ def test_a_removed_package_is_installed_again_or_named(
     assert there.exists() == bool(said)
 
 
+INTERRUPTED = "dpkg was interrupted on this host. provision apply --repair-packages repairs it"
+
+
+@each_shell
+def test_packages_that_a_rollback_leaves_are_named(shell: list[str], folder: Path) -> None:
+    """The engine stays at its new version, and dpkg was killed while it unpacked."""
+    host = Host(shell, folder)
+    stub(
+        folder / "bin",
+        "dpkg-query",
+        "printf 'docker-ce ii  5:28.5.2\\ntree ii  2.1\\nsame ii  1.0\\n' | grep \"^$5 \"",
+    )
+    stub(folder / "bin", "dpkg", "echo half-unpacked")
+    host.before("package docker-ce 5:26.1.5", "package tree absent", "package same 1.0", "package none absent")
+    (host.run / "touched").write_text("package -\n")
+    host.undo([*FILES, "look/pkg_apt.sh", "fix/locks.sh", "fix/pkg_apt.sh"])
+    assert (host.run / "undo.left").read_text().splitlines() == [
+        "package docker-ce: 5:28.5.2 (before the run: 5:26.1.5)",
+        "package tree: 2.1 (before the run: absent)",
+        f"{INTERRUPTED} (it runs: dpkg --configure -a).",
+    ]
+
+
 @each_shell
 @pytest.mark.parametrize(
     ("process", "touched", "acts"),

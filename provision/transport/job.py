@@ -392,6 +392,9 @@ def _undone(steps: Sequence[Step]) -> dict[str, Any]:
     return {"undone": tuple(step.name for step in steps), "undone_titles": tuple(step.title for step in steps)}
 
 
+_UNREPORTED = "the host did not report what it restored and what it left"
+
+
 class Receipt(Struct, frozen=True):
     """A host's record of its part in a run. ``result`` is one word and a reason. ``rollback`` is what the host reports
     about a rollback, for a :class:`~provision.model.Failure`."""
@@ -410,9 +413,9 @@ def receipt(host: str, frames: Sequence[Frame]) -> Receipt:
 
 
 def _rollback(progress: _Progress) -> dict[str, Any]:
-    """What a rollback did to the host, and what it left. Unknown where the host could not write it (a full disk)."""
+    """What a rollback did to the host, and what it left. A host with a full disk may not be able to write that."""
     if progress.failed_undo is None:
-        return {"detail": "the host did not report what its rollback restored", "left": None}
+        return {"detail": f"the rollback: {_UNREPORTED}", "left": (_UNREPORTED,)}
     lines = [f"the rollback: {line}" for line in lines_of(progress.undone)]
     left = tuple(_left(progress.failed_undo, progress.stays))
     if not lines and not left:

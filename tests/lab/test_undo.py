@@ -144,6 +144,7 @@ def test_a_rollback_waits_for_the_package_manager_of_a_killed_job(docker_host: L
     host.within("touch /tmp/go")
     out, _ = process.communicate(timeout=180)
     assert '"rolled_back": 1' in out, out
+    assert "the rollback waits for the end of " in out
     assert receipt(host) == "rolled_back died"
     assert host.sh("dpkg --audit; dpkg-query -W -f '${db:Status-Abbrev}' slow") == "ii"
     assert host.sh("systemctl is-active docker || true") == "inactive"
@@ -174,6 +175,7 @@ def test_a_command_of_a_killed_job_changes_nothing_after_the_rollback(docker_hos
     out, _ = process.communicate(timeout=180)
     assert '"rolled_back": 1' in out, out
     assert '"restored": "complete", "left": []' in out, out
+    assert "the process of the change has ended; waiting for the host" in out
     assert host.sh("pgrep -f '[d]ocker create' || true") == ""
     host.sh("touch /tmp/continue; sleep 3")
     assert host.sh(WEB) == before
@@ -316,6 +318,7 @@ def test_access_that_a_failed_run_has_restricted_is_restored(docker_host: LabHos
     )
     assert (failed.done["restored"], failed.done["left"]) == ("complete", [])
     assert "restored the access to /run/docker.sock" in failed.done["error"]["detail"]
+    assert "the change failed; the host rolls it back" in [event["text"] for event in failed.all("note")]
     assert host.sh(access) == before
     assert host.apply({"engine": engine()}).counts == {"changed": 1}
     assert host.sh(access) == repaired
