@@ -116,6 +116,19 @@ def test_an_old_key_stays_for_an_engine_that_has_no_newer_one() -> None:
     assert mended('{"graph": "/data"}', (20, 10)) == ('{"data-root": "/data"}', 1)
 
 
+def test_a_link_out_of_the_project_is_not_corrected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    (tmp_path / "real.json").write_text(text := '{"debug": true,}')
+    (tmp_path / "project/daemon.json").symlink_to("../real.json")
+    done = lint("--fix", "daemon.json")
+    assert done.returncode == 2
+    assert b"leads out of the project" in done.stderr
+    assert (tmp_path / "real.json").read_text() == text
+    assert lint("--fix", "--trusted", "daemon.json").returncode == 0
+    assert (tmp_path / "real.json").read_text() == '{"debug": true}'
+
+
 def test_a_corrected_file_is_replaced_as_a_whole_and_keeps_its_mode(tmp_path: Path) -> None:
     real, link = tmp_path / "real.json", tmp_path / "daemon.json"
     real.write_bytes(b'{\r\n  "debug": true,\r\n  "icc": false,\r\n}')

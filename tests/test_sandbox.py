@@ -518,6 +518,18 @@ def test_names_are_not_templates(project: Project) -> None:
     assert not proof.exists()
 
 
+def test_the_name_of_a_template_is_not_code(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """jinja2 before 3.1.5 put the name into an f-string (CVE-2024-56201)."""
+    monkeypatch.chdir(project.folder)
+    name = 'a{open("proof","w")}.j2'
+    project.write(f"playbooks/templates/{name}", "{% from 'b.j2' import x %}{{ x }}")
+    project.write("playbooks/templates/b.j2", "")
+    project.spec(f"files: {{/etc/x: {{template: {json.dumps(name)}}}}}")
+    with pytest.raises(SpecError, match="does not export"):
+        project.load()
+    assert not (project.folder / "proof").exists()
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -320,6 +320,27 @@ def test_the_programs_of_a_killed_job_are_ended_before_its_rollback(shell: list[
 
 
 @each_shell
+def test_a_later_run_ends_the_programs_of_a_dead_run_and_not_those_of_another_session_of_its_number(
+    shell: list[str], tmp_path: Path
+) -> None:
+    """Both leaders have ended. The second session has the number of a dead run, but it is a user's."""
+    (tmp_path / "run").mkdir()
+    lines = f"run_home={tmp_path}/runs run_folder={tmp_path}/run run={tmp_path}/run sessions=\n"
+    for name, own in (("own", f"PROVISION_RUN={tmp_path}/runs/own"), ("other", "HOME=/")):
+        (tmp_path / name).mkdir()
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        lines += f"export {own}\n{_SESSION.format(folder=tmp_path / name)}unset PROVISION_RUN\n"
+        lines += f'echo "$session:1" >{tmp_path}/runs/{name}/owner; : >{tmp_path}/run/step.$session\n'
+        lines += 'kill -9 $session; sessions="$sessions $session"\n'
+        lines += 'while process "$session"; [ -n "$process_id" ]; do sleep 0.1; done\n'
+    lines += "sweep_sessions\nfor session in $sessions; do\n"
+    lines += 'if session_runs $session; then emit left "$session_who"; kill -9 $session_all; else emit none; fi\ndone\n'
+    frames, done = run(shell, FILES, lines, frame="fix.sh")
+    assert [frame[0] for frame in frames] == ["none", "left"], done.stderr
+    assert frames[1][1].startswith("sleep (pid ") or frames[1][1].startswith("sh (pid ")
+
+
+@each_shell
 @pytest.mark.parametrize("touched", [True, False], ids=["a run that changes packages", "another run"])
 def test_a_package_manager_of_a_killed_job_is_not_killed(shell: list[str], tmp_path: Path, touched: bool) -> None:
     (tmp_path / "run").mkdir()

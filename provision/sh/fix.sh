@@ -21,6 +21,8 @@ begin() { # [RUN]: without one nothing is kept, and events go to standard output
     trap '' PIPE HUP
     run=${1:+$run_home/$1}
     run_log=$run_folder/step.$$ run_written=$run_folder/written.$$ run_noise=/dev/null
+    # All programs that the job starts have it in their environment.
+    export PROVISION_RUN="$run"
     if [ -n "$run" ]; then
         own_folders "${run_home%/*}" "$run_home" 2>>"$run/noise"
         run_noise=$run/noise

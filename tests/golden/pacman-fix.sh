@@ -21,14 +21,14 @@ provision_main() {
 # fix/pkg_pacman.sh 64f07a2367d6
 # fix/place.sh 0710f2c99a6e
 # fix/progress.sh 9d0a03b56350
-# fix/restore.sh c1aeb6a26182
+# fix/restore.sh 365a808ea741
 # fix/services.sh d2d07df2cb2a
 # fix/svc_systemd.sh 39363467e007
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 275a42f68d6d
+# fix/transaction.sh 0a7d3c044332
 # fix/undo_systemd.sh 9384930c6d49
 # resources/users.sh (fix) 35627b8ea414
-# fix.sh 0e13c40adf2c
+# fix.sh 5fd171d1b6f4
 run_private=
 case $1 in
     guard) begin_apart 20260101T000000-00000000; guard "${2-}"; exit 0 ;;

@@ -284,10 +284,10 @@ undo_alone() { # SESSION
 }
 
 # End all processes of a session except this one; status 1: one of them lives after SECONDS.
-session_end() { # SESSION SECONDS
+session_end() { # SESSION SECONDS [RUN]
     uptime_now
     end_until=$((uptime + $2))
-    while session_runs "$1"; do
+    while session_runs "$1" "${3-}"; do
         printf '%s\n' "$session_who" >"$run/undo.waits"
         # shellcheck disable=SC2086 # numbers
         [ -n "$session_manager" ] || kill -9 $session_all 2>/dev/null || :
@@ -297,10 +297,11 @@ session_end() { # SESSION SECONDS
     done
 }
 
+# With RUN (its directory), only processes that have it in their environment count (fix.sh).
 # -> session_all: its processes, without this one; session_who: one of them; session_manager: whether a package manager
 # of this run is one of them
-session_runs() { # SESSION
-    session_all='' session_manager=
+session_runs() { # SESSION [RUN]
+    session_all='' session_manager='' session_run=${2-}
     for session_file in /proc/[0-9]*/stat; do
         stat_read "$session_file" || continue
         session_stat=$process_stat
@@ -313,6 +314,7 @@ session_runs() { # SESSION
             *) continue ;;
         esac
         [ "${session_stat%% *}" != $$ ] || continue
+        [ -z "$session_run" ] || grep -qsF -e "PROVISION_RUN=$session_run" -- "${session_file%stat}environ" || continue
         session_all="$session_all ${session_stat%% *}"
         session_name=${session_stat#*(}
         session_name=${session_name%)*}

@@ -467,7 +467,8 @@ sweep_sessions() {
         fi
         # Another process has the number by now, and may lead a session of its own.
         [ -z "$process_id" ] || continue
-        [ ! -e "$run_folder/step.${lives_owner%%:*}" ] || session_end "${lives_owner%%:*}" 5 || :
+        # The run may have died long ago, and its number may be that of another session, whose leader has ended too.
+        [ ! -e "$run_folder/step.${lives_owner%%:*}" ] || session_end "${lives_owner%%:*}" 5 "$sweep_run" || :
     done
     rm -f "$run/undo.waits"
 }
