@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import re
 import subprocess
@@ -17,7 +18,7 @@ from provision.cli import main
 from provision.dockerd import daemon_keys
 from provision.dockerd.daemon_keys import keys, version
 from provision.lines import lines_of
-from provision.lint import loose_json, output_formats, pages
+from provision.lint import loose_json, output_formats, pages, variables
 from provision.lint.daemon_file import lint as daemon_lint
 from provision.lint.daemon_file import lint_text
 from provision.lint.finding import Finding
@@ -27,7 +28,7 @@ from tests import lint_table
 from tests.lint_table import CASES, SAID
 
 #: The least number of cases that each engine has answered. ``RECORD=60`` asks for new ones (tests/lab/test_dockerd.py).
-ASKED = {"20.10.24": 707, "26.1.5": 707, "28.5.2": 707, "29.7.2": 707}
+ASKED = {"20.10.24": 711, "26.1.5": 711, "28.5.2": 711, "29.7.2": 711}
 #: The sample of the reference setup, with all its faults.
 SAMPLE = """\
 {
@@ -781,3 +782,63 @@ def test_a_password_of_the_inventory_in_the_clear_is_a_warning(tmp_path: Path) -
     )
     assert [(row["id"], row["level"], row["file"]) for row in found] == [("SP412", "warning", "inventory.yml")]
     assert "hunter2" not in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("ansible_hosst: 192.0.2.1", [("SP413", "error", 'did you mean "ansible_host"?')]),
+        ("ansible_prot: 22", [("SP413", "error", 'did you mean "ansible_port"?')]),
+        ("ansibel_user: ops", [("SP413", "error", 'did you mean "ansible_user"?')]),
+        (
+            "ansible_become_pasword: !secret {env: HOME}",
+            [("SP413", "error", 'did you mean "ansible_become_password"?')],
+        ),
+        ("provision_known_host: x", [("SP413", "error", 'did you mean "provision_known_hosts"?')]),
+        ("ansible_users: [ops]", [("SP413", "warning", 'did you mean "ansible_user"?')]),
+        ("ansible_host: 192.0.2.1, ansible_sudo_pass: '', my_hosst: a, possible_host: b", []),
+    ],
+)
+def test_a_misspelt_connection_variable_is_reported(
+    given: str, expected: list[tuple[str, str, str]], tmp_path: Path
+) -> None:
+    found = project(tmp_path, _host("hostname: web1"), f"    web1: {{{given}}}\n")
+    assert [(row["id"], row["level"], row["hint"]) for row in found] == expected
+    assert all((row["file"], row["line"]) == ("inventory.yml", 3) for row in found)
+
+
+def test_no_variable_of_ansible_is_a_misspelling() -> None:
+    """Every name in the sources of ansible-core: connections, become, facts, magic variables."""
+    spec = importlib.util.find_spec("ansible")
+    assert spec is not None
+    assert spec.origin is not None
+    names = {
+        name
+        for path in Path(spec.origin).parent.rglob("*.py")
+        for name in re.findall(r"\bansible_[a-z0-9_]+[a-z0-9]\b", path.read_text())
+    }
+    assert len(names) > 150
+    assert {name: variables.misspelt(name) for name in names if variables.misspelt(name)} == {}
+
+
+def test_the_missing_file_of_a_secret_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "playbooks/secrets").mkdir(parents=True)
+    (tmp_path / "playbooks/secrets/token.txt").write_text("x")
+    play = """\
+- name: one
+  hosts: docker
+  vars:
+    there: !secret {file: secrets/token.txt}
+    almost: !secret {file: secrets/tokn.txt}
+    lacking: !secret {age: secrets/other.age}
+    environment: !secret {env: NOT_SET_ANYWHERE}
+    outside: !secret {file: /nonexistent/x}
+  spec: {files: {/etc/a: {content: "{{ lacking }}{{ almost }}", mode: "0600"}}}
+"""
+    found = project(tmp_path, play, "    web1: {x: !secret {file: y}}\n")
+    assert [(row["id"], row["file"], row["line"], row["level"]) for row in found] == [
+        ("SP414", "inventory.yml", 3, "warning"),
+        ("SP414", "playbooks/site.yml", 5, "error"),
+        ("SP414", "playbooks/site.yml", 6, "warning"),
+    ]
+    assert found[1]["hint"] == 'did you mean "token.txt"?'

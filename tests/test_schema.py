@@ -76,6 +76,12 @@ def test_short_forms_of_a_rollout_are_valid(rollout: str) -> None:
         ("{containers: {app: {image: a, memory: 64 MB}}}", False),
         ("{containers: {app: {image: 'r.example:5000/a/b:1.2'}}}", True),
         ("{containers: {app: {image: 'a b'}}}", False),
+        ("{engine: {daemon: {debug: true, mtu: '{{ mtu }}', dns: [10.0.0.1], log-opts: {max-size: 10m}}}}", True),
+        ("{engine: {daemon: {default-cgroupns-mode: host, features: {buildkit: true}, builder: {gc: {}}}}}", True),
+        ("{engine: {daemon: {debgu: true}}}", False),
+        ("{engine: {daemon: {debug: 'yes'}}}", False),
+        ("{engine: {daemon: {dns: 10.0.0.1}}}", False),
+        ("{engine: {daemon: {default-cgroupns-mode: none}}}", False),
     ],
 )
 def test_a_value_has_a_pattern(spec: str, valid: bool) -> None:

@@ -59,6 +59,17 @@ _PARAMIKO = {
     "ansible_paramiko_private_key_file": ((), "set ansible_private_key_file"),
     "ansible_paramiko_proxy_command": ((), "set -o ProxyCommand in ansible_ssh_common_args"),
 }
+#: Every variable that decides how a host is reached.
+VARIABLES = frozenset(
+    (
+        *(*_HOST, *_PORT, *_USER, *_KEY, *_PASSWORD, *_BEFORE, *_BEHIND, *_KEY_CHECKING, *_NOT_FOLLOWED, *_PARAMIKO),
+        *("ansible_connection", "ansible_become", "ansible_become_method"),
+        *("ansible_become_password", "ansible_become_pass", "ansible_become_flags", "ansible_become_exe"),
+        *("ansible_become_user", "provision_known_hosts", "provision_transport", "provision_answer_limit"),
+        "provision_distribution",
+        *(f"ansible_{method}_{part}" for method in ("sudo", "su", "doas") for part in ("pass", "flags", "exe", "user")),
+    )
+)
 
 
 class Logins(Struct, frozen=True):

@@ -816,6 +816,30 @@ _ALL = (
         "docs/spec.md, Secrets",
     ),
     Rule(
+        "SP413",
+        "misspelt-connection-variable",
+        "error",
+        "The name is almost that of a variable that says how a host is reached. A variable of another name has no "
+        "effect: provision connects to another address, or as another user. The plural of such a name (ansible_users) "
+        "is a warning.",
+        "Correct the name. A variable of your own gets a name that does not begin with ansible_ or provision_.",
+        "web1: {ansible_hosst: 192.0.2.1}",
+        "web1: {ansible_host: 192.0.2.1}",
+        "docs/inventory.md",
+    ),
+    Rule(
+        "SP414",
+        "missing-secret-file",
+        "warning",
+        "The file of a `!secret` does not exist, so plan and apply stop before they contact a host. It is a warning, "
+        "because the machine that lints need not have the secrets; where the directory has a file with a similar "
+        "name, it is an error.",
+        "Create the file, or correct its path: it is relative to the file that names it.",
+        "vars: {token: !secret {file: secrets/tokn.txt}}",
+        "vars: {token: !secret {file: secrets/token.txt}}",
+        "docs/spec.md, Secrets",
+    ),
+    Rule(
         "LT001",
         "unreadable-file",
         "error",

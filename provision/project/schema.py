@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from provision.dockerd.daemon_keys import Key, keys
 from provision.project.rollout_options import RolloutOptions
 from provision.spec import Spec
 
 _TEMPLATE = {"type": "string", "pattern": r"\{\{|\{%", "description": "a jinja2 template"}
+#: A type of the table of daemon.json's keys -> its JSON Schema; every other type is text.
+_TYPES: dict[str, dict[str, Any]] = {
+    "bool": {"type": "boolean"},
+    "int": {"type": "integer"},
+    **{name: {"type": "array", "items": {"type": "string"}} for name in ("texts", "addresses", "urls")},
+    "objects": {"type": "array", "items": {"type": "object"}},
+    "object": {"type": "object"},
+    "table": {"type": "object", "additionalProperties": {"type": "string"}},
+    "switches": {"type": "object", "additionalProperties": {"anyOf": [{"type": "boolean"}, _TEMPLATE]}},
+}
 
 
 def playbook_schema() -> dict[str, Any]:
@@ -15,6 +26,8 @@ def playbook_schema() -> dict[str, Any]:
     spec = Spec.model_json_schema()
     definitions = {name: _templated(model) for name, model in spec.pop("$defs").items()}
     definitions["Spec"] = _templated(spec)
+    daemon = definitions["Engine"]["properties"]["daemon"]
+    daemon["anyOf"] = [_daemon() if one.get("type") == "object" else one for one in daemon["anyOf"]]
     rollout_options = RolloutOptions.model_json_schema()
     definitions |= rollout_options.pop("$defs")
     definitions["RolloutOptions"] = rollout_options
@@ -44,6 +57,18 @@ def playbook_schema() -> dict[str, Any]:
         "items": play,
         "$defs": definitions,
     }
+
+
+def _daemon() -> dict[str, Any]:
+    """daemon.json, with the keys of every engine that provision knows."""
+    properties = {name: {"anyOf": [_typed(key), _TEMPLATE, {"type": "null"}]} for name, key in keys().items()}
+    return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def _typed(key: Key) -> dict[str, Any]:
+    if isinstance(key.type, tuple):
+        return {"enum": ["", *key.type]}
+    return _TYPES.get(key.type, {"type": "string"})
 
 
 def _templated(schema: dict[str, Any]) -> dict[str, Any]:

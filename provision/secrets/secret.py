@@ -83,7 +83,10 @@ class Secret:
         made_of: frozenset[str] = frozenset(),
         lazy: bool = False,
         apart: str = "",
+        path: Path | None = None,
     ) -> None:
+        #: the file that has it
+        self.path = path
         #: tokens of the secrets that can be computed from this one
         self.made_of = made_of
         #: not read before a run unless the run's variables use it
@@ -144,7 +147,7 @@ _READ: list[str] = []
 
 def declare(name: str, given: object, where: Where) -> str:
     """Register the source of a ``!secret``; returns the token. Raises :class:`SpecError`."""
-    secret = Secret(name, repr(given), _reader(given, where), where)
+    secret = Secret(name, repr(given), _reader(given, where), where, path=_path(given, where))
     _KNOWN.setdefault(secret.token, secret)
     return secret.token
 
@@ -241,6 +244,17 @@ def _reader(given: object, where: Where) -> Callable[[], str]:
             return lambda: decrypted((folder / value).read_bytes())
     hint = "{env: NAME}, {file: PATH}, {age: PATH}, or text that age has encrypted"
     raise SpecError("!secret takes one source", where=where, hint=hint)
+
+
+def _path(given: object, where: Where) -> Path | None:
+    """The file of a ``!secret {file: PATH}`` or ``{age: PATH}``."""
+    kind, value = next(iter(given.items())) if isinstance(given, dict) else ("", "")
+    return where.file.parent / value if kind in ("file", "age") else None
+
+
+def files() -> Iterator[tuple[Where, Path]]:
+    """The files that the declared secrets are read from, with the places of the secrets."""
+    yield from ((one.where, one.path) for one in _KNOWN.values() if one.path is not None)
 
 
 def identities() -> Iterator[Path]:

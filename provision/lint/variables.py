@@ -1,0 +1,64 @@
+"""Variables of hosts: names that are almost those of a connection setting, and secrets whose file is missing."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+
+from provision.inventory.login import VARIABLES
+from provision.lint.finding import Finding
+from provision.lint.rules import finding
+from provision.project.host_config import HostConfig
+from provision.secrets import secret
+from provision.text import confinement
+from provision.text.yamlfile import closest, nearest
+
+#: Connection variables that only Ansible has, with names like those of provision (docs.ansible.com, ssh_connection,
+#: paramiko_ssh_connection, psrp and winrm).
+_ANSIBLE = frozenset(
+    (
+        *("ansible_become_plugin", "ansible_connection_user", "ansible_psrp_host", "ansible_psrp_port"),
+        *("ansible_psrp_user", "ansible_runas_flags", "ansible_runas_pass", "ansible_runas_user"),
+        *("ansible_scp_extra_args", "ansible_sftp_extra_args", "ansible_docker_extra_args", "ansible_shell_executable"),
+        *("ansible_winrm_host", "ansible_winrm_pass", "ansible_winrm_password", "ansible_winrm_port"),
+        *("ansible_winrm_user", "ansible_python_interpreter", "ansible_group_priority", "ansible_shell_type"),
+        *("ansible_ssh_password_mechanism", "ansible_scp_executable", "ansible_sftp_executable"),
+        *("ansible_psrp_proxy", "ansible_psrp_protocol", "ansible_collection_name", "ansible_collections"),
+        *("ansible_connection_path", "ansible_paramiko_timeout", "ansible_su_prompt_l10n"),
+        *("ansible_paramiko_host_key_checking", "ansible_paramiko_host_key_auto_add"),
+        *("ansible_role_name", "ansible_play_name", "ansible_name", "ansible_hostname", "ansible_sudo_chdir"),
+    )
+)
+_PREFIXES = ("ansible", "provision")
+
+
+def lint(configs: list[HostConfig]) -> Iterator[Finding]:
+    files = set()
+    for config in configs:
+        raw = config.scope.raw
+        for name, where in raw.where.items():
+            files.add(where.file)
+            if name in raw and (meant := misspelt(name)):
+                # A list for the project's own use has the plural of a setting as its name.
+                level = "warning" if name == f"{meant}s" else "error"
+                message = f"{name} is not a variable of a connection, so it has no effect"
+                yield finding("SP413", where, message, f'did you mean "{meant}"?', level)  # type: ignore[arg-type]
+        files |= {config.source.here.file} if config.source.here is not None else set()
+    for where, path in secret.files():
+        if where.file in files and confinement.inside(path) and not path.is_file():
+            folder = path.parent
+            names = [one.name for one in folder.iterdir()] if folder.is_dir() else []
+            message = f"the file of a secret does not exist: {path}"
+            hint = nearest(path.name, names) or "the run needs it; its path is relative to this file"
+            yield finding("SP414", where, message, hint, "error" if closest(path.name, names) else "warning")
+
+
+def misspelt(name: str) -> str | None:
+    """The connection variable that was probably meant by a name that is not one."""
+    prefix, _, rest = name.partition("_")
+    party = difflib.get_close_matches(prefix, _PREFIXES, n=1, cutoff=0.8)
+    if name in VARIABLES or name in _ANSIBLE or not party:
+        return None
+    known = [one.partition("_")[2] for one in sorted(VARIABLES) if one.startswith(party[0])]
+    found = difflib.get_close_matches(rest, known, n=1, cutoff=0.75)
+    return f"{party[0]}_{found[0]}" if found else None
