@@ -93,8 +93,16 @@ def test_a_pattern_is_read_from_a_file(inventory: Project) -> None:
     assert inventory.inventory().select(f"@{path}:!db1") == ["web1"]
 
 
-@pytest.mark.parametrize("pattern", ["web[3]", "web[-4]"])
-def test_a_subscript_beyond_the_group_names_no_host(inventory: Project, pattern: str) -> None:
+@pytest.mark.parametrize("pattern", ["web[3]", "web[-4]", "all:!web[3]", "all:&web[3]", "web[0],web[3]"])
+def test_an_index_beyond_the_group_is_an_error(inventory: Project, pattern: str) -> None:
+    with pytest.raises(SpecError, match=r"web\[(3|-4)\] selects no host: web has 3 \(the last is web\[2\]\)"):
+        inventory.inventory().select(pattern)
+    with pytest.raises(SpecError, match=r"--limit: web\[3\] selects no host"):
+        inventory.inventory().limit(["web1"], "web[3]")
+
+
+@pytest.mark.parametrize("pattern", ["web[3:]", "web[5:9]", "web:!web"])
+def test_a_slice_beyond_the_group_selects_no_host(inventory: Project, pattern: str) -> None:
     assert inventory.inventory().select(pattern) == []
 
 
@@ -199,7 +207,12 @@ def test_the_listing_masks_by_whole_words_and_inside_of_mappings(project: Projec
         ("a: {children: {b: }}\nb: {children: {a: }}\n", "hosts.yml:1: a: a group inside itself: a -> b -> a"),
         ("web: {hosts: {web: }}\n", "web is a host and a group"),
         ("web: {host: {w: }}\n", 'hosts.yml:1: web.host: unknown key in a group (did you mean "hosts"?)'),
-        ("web: {hosts: [a, b]}\n", "web.hosts: must be a mapping"),
+        ("web: {hosts: [a, b]}\n", "web.hosts: must be a mapping, not a list (write each host as a name and a colon)"),
+        ("web: {vars: {x: {{ y }}}}\n", "hosts.yml:1: web.vars.x: {{ without quotes is a mapping (quote a value"),
+        ("web: {hosts: {1: }}\n", "hosts.yml:1: web.hosts: a name must be text, not 1 (quote the name)"),
+        ("web: {hosts: {on: }}\n", "web.hosts: a name must be text, not true"),
+        ("~: {hosts: {a: }}\n", "a name must be text, not nothing"),
+        ("web: {children: {2.5: }}\n", "web.children: a name must be text, not 2.5"),
         ("web: {hosts: {a b: }}\n", "not a host name"),
         ("web: [\n", "not YAML"),
         ("- a\n", "an inventory is a mapping"),

@@ -126,6 +126,35 @@ def test_each_ignored_file_of_a_folder_is_reported(project: Project) -> None:
     assert any("eu/group_vars is not read" in note.text for note in inventory.notes)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("LICENSE", "Apache\nVersion 2.0, January 2004\n\n   [yyyy] [name of copyright owner]\n"),
+        ("Makefile", "all:\n\t[ -f hosts ] || exit 1\n"),
+        ("hosts.example", "[docker]\nweb2 x=1\n[docker:vars]\nv=2\n[other]\nweb3\nweb4 ansible_host = 192.0.2.1\n"),
+    ],
+)
+def test_no_line_of_a_file_that_is_no_inventory_counts(project: Project, name: str, text: str) -> None:
+    project.write("inventory/ab.ini", "[docker]\nweb0 a=1\n")
+    project.write(f"inventory/{name}", text)
+    project.write("inventory/zz.ini", "[docker]\nweb5\n")
+    inventory = project.inventory()
+    assert inventory.select("all") == inventory.select("docker")
+    assert set(inventory.select("all")) == {"web0", "web1", "web5"}
+    assert inventory.variables.of("web0")[0] == {"a": 1}
+    assert set(inventory.tree.groups) == {"all", "ungrouped", "docker"}
+    (note,) = loud(inventory)
+    assert f"{name} is not read: it is not an inventory" in note
+
+
+@pytest.mark.parametrize("name", ["Production", "NOTES"])
+@pytest.mark.parametrize("text", ["[docker]\nweb2 a b\n", "docker:\n  hosts:\n    web2: {a: 1, a: 2}\n"])
+def test_an_invalid_inventory_whose_name_has_a_capital_is_an_error(project: Project, name: str, text: str) -> None:
+    project.write(f"inventory/{name}", text)
+    with pytest.raises(SpecError, match=f"{name}:[23]: "):
+        project.inventory()
+
+
 @pytest.mark.parametrize("name", ["broken.ini", "hosts", "broken.yml"])
 def test_an_invalid_inventory_file_in_a_folder_is_an_error(project: Project, name: str) -> None:
     project.write(f"inventory/{name}", "[docker]\nweb2 a b\n")
@@ -187,6 +216,11 @@ def test_a_group_inside_itself_is_an_error(project: Project, text: str) -> None:
     [
         ("[web]\nw1\n[web:chidlren]\n", 'hosts.ini:3: web: a section of an unknown kind: chidlren (did you mean "chil'),
         ("[w eb]\nw1\n", "hosts.ini:1: not a section: [w eb]"),
+        ("[web\nw1\n", "hosts.ini:1: not a section: [web ([group], [group:vars] or [group:children])"),
+        (
+            '[web]\nw1\n[web:vars]\nx={(1, 2): "t"}\n',
+            "hosts.ini:4: x: a key must be text, a number, true, false or null",
+        ),
         ("[web:vars]\nnovalue\n", "hosts.ini:2: web:vars: a variable is NAME=VALUE, not 'novalue'"),
         ("[web]\nw1 'open\n", "hosts.ini:2: web: not a host and its variables: No closing quotation"),
         ("[web]\nw1 a = b\n", "hosts.ini:2: w1: a variable is NAME=VALUE, not 'a'"),
@@ -475,6 +509,14 @@ def test_list_hosts_and_graph_of_a_pattern(project: Project) -> None:
     assert provision(project, "inventory", "--graph", "db").stdout == "@db:\n  |--d1\n"
     assert provision(project, "inventory", "--graph", "[dw]?b").stdout == "@web:\n  |--w1\n"
     assert 'did you mean "docker"?' in provision(project, "inventory", "--graph", "dokcer").stderr
+
+
+@pytest.mark.parametrize("pattern", ["docker:!docker", "docker[1:]", "empty"])
+def test_list_hosts_without_a_host_is_a_warning(project: Project, pattern: str) -> None:
+    project.write("inventory/more.ini", "[empty]\n")
+    done = provision(project, "inventory", "--list-hosts", pattern)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"provision: warning: the pattern {pattern!r} selects no host\n"
 
 
 def test_check_reports_what_ansible_reads_differently(project: Project) -> None:

@@ -36,6 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from pathlib import Path
 
+    from provision.errors import Note
     from provision.inventory import Inventory
 
     folder = Path(args.playbook).parent
@@ -54,7 +55,10 @@ def run(args: argparse.Namespace) -> int:
     elif args.list:
         show(json_text(known.listing(), indent=4) + "\n")
     elif args.list_hosts is not None:
-        show("".join(f"{line(host)}\n" for host in known.select(args.list_hosts, key="--list-hosts")))
+        hosts = known.select(args.list_hosts, key="--list-hosts")
+        show("".join(f"{line(host)}\n" for host in hosts))
+        if not hosts:
+            known.tree.notes.append(Note(f"the pattern {line(args.list_hosts)!r} selects no host", loud=True))
     else:
         show(json_text(known.visible(_host(known, args.host)), indent=4) + "\n")
     options.warn(known.notes)

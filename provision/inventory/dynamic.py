@@ -97,9 +97,9 @@ def _group(tree: Tree, name: str, body: Any, where: Where, hosts: dict[str, None
         tree.add_child(name, str(child), where, name)
 
 
-def add_plugin(tree: Tree, path: Path, plugin: str, before: Sequence[Path], vault_ids: Sequence[str]) -> None:
+def add_plugin(tree: Tree, path: Path, plugin: str, before: Sequence[Path | str], vault_ids: Sequence[str]) -> None:
     """Add what a plugin makes of its configuration. A plugin may use what was read before it (``constructed``), so
-    ``ansible-inventory`` reads those files too; only what the plugin changes is added."""
+    ``ansible-inventory`` reads those files and lists of hosts too; only what the plugin changes is added."""
     where = Where(path, 1)
     command = shutil.which("ansible-inventory")
     if command is None:
@@ -114,8 +114,9 @@ def add_plugin(tree: Tree, path: Path, plugin: str, before: Sequence[Path], vaul
     add(tree, _changes(_exported(command, (*before, path), vault_ids, where), earlier), where)
 
 
-def _exported(command: str, files: Sequence[Path], vault_ids: Sequence[str], where: Where) -> Map:
-    words = [word for file in files for word in ("-i", str(file.absolute()))]
+def _exported(command: str, sources: Sequence[Path | str], vault_ids: Sequence[str], where: Where) -> Map:
+    names = (str(source.absolute()) if isinstance(source, Path) else source for source in sources)
+    words = [word for name in names for word in ("-i", name)]
     ids = [word for id in vault_ids for word in ("--vault-id", id)]
     # Without this setting a failed plugin is only a warning, and the inventory is empty.
     strict = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True", "ANSIBLE_NOCOLOR": "1"}
@@ -137,8 +138,7 @@ def _changes(after: Map, before: Map) -> Map:
     _put(result, "_meta", Map((("hostvars", kept),), after.here))
     for name, body in after.items():
         if name != "_meta" and isinstance(body, Map):
-            parts = Map(body.items(), body.here)
-            parts.where.update(body.where)
+            parts = body.copy()
             _put(parts, "vars", _other(_inner(body, "vars"), _inner(_inner(before, name), "vars")))
             _put(result, name, parts)
     return result

@@ -23,6 +23,8 @@ from provision.text.yamlfile import Map, nearest, plain, sealed
 _SECTION = re.compile(r"\[([^:\]\s]+)(?::(\w+))?\]\s*(?:#.*)?")
 _GROUP = re.compile(r"([^:\]\s]+)\s*(?:#.*)?")
 _KINDS = ("hosts", "children", "vars")
+#: What ends a line besides a newline: the characters of Python's ``str.splitlines``, which Ansible's plugin calls.
+_ENDS = re.compile("[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 
 def add(tree: Tree, path: Path, text: str, vault: bool = False) -> None:
@@ -50,7 +52,7 @@ class _Reader:
             if section := _SECTION.fullmatch(line):
                 group, kind = section[1], section[2] or "hosts"
                 self._section(group, kind, where)
-            elif line.startswith("[") and line.endswith("]"):
+            elif line.startswith("[") and (line.endswith("]") or "]" not in line):
                 raise SpecError(f"not a section: {line}", where=where, hint="[group], [group:vars] or [group:children]")
             elif kind == "hosts":
                 self._hosts(group, line, where)
@@ -133,10 +135,10 @@ class _Reader:
 
 
 def _numbered(text: str) -> Iterator[tuple[int, str]]:
-    """The lines as Ansible's plugin reads them (``str.splitlines``: also a form feed or U+0085 ends one), with the
-    numbers that an editor shows."""
+    """The lines as Ansible's plugin reads them (also a form feed or U+0085 ends one), with the numbers that an editor
+    shows."""
     for number, line in enumerate(lines_of(text), 1):
-        for part in line.splitlines():
+        for part in _ENDS.split(line):
             yield number, part
 
 

@@ -23,8 +23,7 @@ def _vaulted(name: str, body: Any) -> Any:
     """A group whose variables have secrets as values."""
     if not isinstance(body, Map):
         return body
-    result = Map(body.items(), body.here)
-    result.where.update(body.where)
+    result = body.copy()
     for part in ("vars", "hosts"):
         if part in body:
             result[part] = sealed(f"{name}.{part}", body[part], body.where[part])
@@ -58,13 +57,8 @@ def _group(tree: Tree, body: Any, name: str, where: Where, key: str) -> None:
             _children(tree, name, value, path)
             continue
         if wide(value) or not isinstance(given := _as_map(value, place), Map):
-            example = "a name and a colon" if part == "hosts" else "a mapping"
-            raise SpecError(
-                f"must be a mapping, not {named(value)}",
-                where=place,
-                key=path,
-                hint=wide(value) or f"it needs {example}",
-            )
+            hint = wide(value) or ("write each host as a name and a colon" if part == "hosts" else "")
+            raise SpecError(f"must be a mapping, not {named(value)}", where=place, key=path, hint=hint)
         check_names(given, path)
         if part == "vars":
             for variable, one in given.items():

@@ -2,7 +2,8 @@
 
 Parts are separated by ``,`` or ``:``. Whatever their order, plain parts first add hosts, then each ``&`` part keeps
 only its own hosts, then each ``!`` part removes its own (Ansible's ``InventoryManager``). The result has the order in
-which the parts name the hosts. A part that selects no host is an error here and a warning in Ansible.
+which the parts name the hosts. A part that matches nothing, or an index beyond its group, is an error here and a
+warning in Ansible. A group without hosts, and a slice beyond a group (``web[1:]`` of a single host), select none.
 """
 
 from __future__ import annotations
@@ -84,11 +85,18 @@ def _one(tree: Tree, part: str, where: Where | None, key: str) -> list[str]:
         return [part]
     match = None if part.startswith("~") else _SUBSCRIPT.fullmatch(part)
     found = _matching(tree, match[1] if match else part, where, key)
-    return _slice(found, match) if match and found else found
+    if match is None:
+        return found
+    chosen = _slice(found, match)
+    if match[2] is not None and not chosen:
+        message = f"{part} selects no host: {match[1]} has {len(found)}"
+        hint = f"the last is {match[1]}[{len(found) - 1}]" if found else ""
+        raise SpecError(message, where=where, key=key, hint=hint)
+    return chosen
 
 
 def _slice(found: list[str], match: re.Match[str]) -> list[str]:
-    """``[0]``, ``[-1]``, ``[0:2]`` (with both ends), ``[1:]``; an index beyond the group selects no host."""
+    """``[0]``, ``[-1]``, ``[0:2]`` (with both ends), ``[1:]``; what is beyond the group selects no host."""
     _, index, first, last = match.groups()
     if index is None and last != "0":
         return found[int(first) : int(last) + 1 if last else None]

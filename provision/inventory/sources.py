@@ -23,12 +23,14 @@ from provision.text.yamlfile import Map, Reader, load, plain
 
 DEFAULT = "inventory"
 _YAML = ("", ".yml", ".yaml", ".json")
-#: Endings of files that are certainly an inventory: a file that can't be read is an error. For any other file in a
-#: directory it is a warning, as in Ansible, which tries each file as INI.
-_MEANT = (*_YAML, ".ini", ".toml")
+#: Endings of files that are certainly an inventory: a file that can't be read is an error. So it is for most files
+#: without an ending. For any other file in a directory it is a warning, as in Ansible, which tries each file as INI.
+_MEANT = (".yml", ".yaml", ".json", ".ini", ".toml")
 _SECTION = re.compile(r"\[[^\]]+\]\s*(#.*)?")
 
 _KEYS = re.compile(rb"^(?:-----BEGIN |(?:\S+ )*(?:ssh|ecdsa|sk)-\S+ AAAA)", re.MULTILINE)
+#: A line that only an inventory has: a section of INI, or a part of a group of YAML.
+_PART = re.compile(rb"^(?:\[[^\]\s]+\]\s*(?:#.*)?$| +(?:hosts|children|vars):)", re.MULTILINE)
 
 Given = str | Path | Sequence[str | Path]
 
@@ -103,8 +105,8 @@ class _Files:
     def __init__(self, tree: Tree, reading: Reading, config: Config) -> None:
         self.tree, self.reading, self.config = tree, reading, config
         self.reader = Reader(reading.lenient, tree.notes)
-        #: files that were read, and directories inside a directory that -i names
-        self.done: list[Path] = []
+        #: files and lists of hosts that were read, and directories inside a directory that -i names
+        self.done: list[Path | str] = []
         self._inner: set[Path] = set()
 
     def source(self, source: str) -> Path | None:
@@ -133,6 +135,7 @@ class _Files:
             if "[" in word and ":" not in word.partition("]")[2]:
                 raise UsageError(f"-i {source}: Ansible expands no range in a list of hosts; write {word} into a file")
             self.tree.add_hosts("ungrouped", word, Where(Path("--inventory"), 1))
+        self.done.append(source)
 
     def _folder(self, folder: Path) -> None:
         confinement.check(folder)
@@ -147,16 +150,25 @@ class _Files:
                 self._inner.add(path)
                 self._folder(path)
                 continue
-            if self.reading.partial and not path.is_file():
-                continue
-            try:
+            if self.reading.partial:
+                if path.is_file():
+                    with contextlib.suppress(SpecError):
+                        self._file(path)
+            elif path.suffix in _MEANT or _is_script(path):
                 self._file(path)
-            except SpecError as error:
-                if self.reading.partial:
-                    continue
-                if _is_script(path) or (path.suffix in _MEANT and not _is_other(path)):
-                    raise
-                self.tree.notes.append(Note(f"{path} is not read: it is not an inventory ({error.message})", loud=True))
+            else:
+                self._attempt(path)
+
+    def _attempt(self, path: Path) -> None:
+        """Read a file that may be no inventory. Then no line of it counts; Ansible keeps the lines above the error."""
+        before = self.tree.copy()
+        try:
+            self._file(path)
+        except SpecError as error:
+            if path.suffix == "" and not _is_other(path):
+                raise
+            self.tree = before
+            self.tree.notes.append(Note(f"{path} is not read: it is not an inventory ({error.message})", loud=True))
 
     def _file(self, path: Path) -> None:
         self.tree.file = path
@@ -228,10 +240,11 @@ def _is_script(path: Path) -> bool:
 
 
 def _is_other(path: Path) -> bool:
-    """Whether a file without an ending has keys (an identity, known_hosts), or no text: an inventory's directory may
-    have such files."""
+    """Whether a file without an ending is no inventory: an inventory's directory may have such files. It has keys (an
+    identity, known_hosts) or no text. Or its name begins with a capital letter (LICENSE, Makefile), and it has no part
+    of an inventory."""
     data = limits.read(path)
-    return path.suffix == "" and (b"\0" in data or _KEYS.search(data) is not None)
+    return b"\0" in data or _KEYS.search(data) is not None or (path.name[0].isupper() and not _PART.search(data))
 
 
 def _like_ini(text: str, suffix: str) -> bool:

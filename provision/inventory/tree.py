@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from provision.errors import Note, SpecError, Where
 from provision.inventory import names
@@ -53,6 +54,15 @@ class Tree(Struct):
     _members: dict[str, list[str]] = field(default_factory=dict)
     _groups_of: dict[str, list[str]] = field(default_factory=dict)
     _count: int = 0
+
+    def copy(self) -> Tree:
+        """The groups and hosts so far. Later additions to either tree leave the other as it is."""
+        groups = {
+            name: replace(group, hosts=dict(group.hosts), vars=group.vars.copy(), children=dict(group.children))
+            for name, group in self.groups.items()
+        }
+        hosts = {name: variables.copy() for name, variables in self.hosts.items()}
+        return replace(self, groups=groups, hosts=hosts, files=dict(self.files))
 
     def add_group(self, name: str, where: Where, key: str = "") -> Group:
         if not name:

@@ -175,8 +175,7 @@ def _variables(text: str, answers: Answers) -> str:
 def _scalar(text: str) -> str:
     """The text for YAML, quoted only where a YAML parser reads the plain text as something else: ``no``, ``12_3``."""
     try:
-        # YAML 1.2 reads 0o17 as a number, and so does an inventory.
-        plain = bounded(_HOSTS, text) == text and not text.startswith("0o")
+        plain = bounded(_HOSTS, text) == text
     except SpecError:
         plain = False
     return text if plain else _quoted(text)

@@ -12,8 +12,7 @@ def refine(base: Any, over: Any) -> Any:
     """Mappings merge key by key; ``over`` replaces all other values, lists too."""
     if not (isinstance(base, Map) and isinstance(over, Map)):
         return over
-    result = Map(base.items(), base.here)
-    result.where.update(base.where)
+    result = base.copy()
     for key, value in over.items():
         result[key] = refine(base[key], value) if key in base else value
         if not (key in base and isinstance(value, Map)):
@@ -28,8 +27,7 @@ _SETS = {("packages",), ("modules",), ("engine", "plugins"), ("engine", "users")
 def unite(first: Any, second: Any, path: tuple[str, ...] = ()) -> Any:
     """The union of two plays' declarations for one host. Two different values for one key are an error."""
     if isinstance(first, Map) and isinstance(second, Map):
-        result = Map(first.items(), first.here)
-        result.where.update(first.where)
+        result = first.copy()
         for key, value in second.items():
             if key in first:
                 result[key] = unite_at(first, second, key, path)

@@ -190,8 +190,7 @@ class Scope:
     """A host's variables. ``scope[name]`` is the variable's value with its own templates rendered."""
 
     def __init__(self, raw: Map, extra: Mapping[str, Any] | None = None) -> None:
-        self.raw = Map(raw.items(), raw.here)
-        self.raw.where.update(raw.where)
+        self.raw = raw.copy()
         self.raw.update(extra or {})
         self._done: dict[str, Any] = {}
         self._defaults: frozenset[str] = frozenset()
@@ -390,18 +389,31 @@ def _explain(error: jinja2.TemplateError, scope: Scope, where: Where | None, key
         return SpecError(f"no such template: {error.message}", where=where, key=key)
     if isinstance(error, sandbox.Refused):
         return SpecError(f"template error: {error.message}", where=where, key=key, hint=error.hint)
-    return SpecError(f"template error: {error.message}", where=where, key=key, hint=_near_filter(str(error.message)))
+    return SpecError(f"template error: {error.message}", where=where, key=key, hint=_near_name(str(error.message)))
 
 
-def _near_filter(message: str) -> str:
-    """The hint for an unknown filter, for example one of a collection."""
-    name = re.match(r"No filter named '([^']+)'", message)
+#: Ansible's own filters and tests that depend on more than their input (ansible-core 2.19, plugins/filter and test).
+_IMPURE = frozenset(
+    (
+        *("expanduser", "expandvars", "fileglob", "realpath", "shuffle", "strftime", "vault", "unvault"),
+        *("password_hash", "directory", "exists", "file", "link", "link_exists", "mount", "same_file", "is_dir"),
+        *("is_file", "is_link", "is_mount", "is_same_file", "vaulted_file"),
+    )
+)
+
+
+def _near_name(message: str) -> str:
+    """The hint for an unknown filter or test, for example one of a collection."""
+    name = re.match(r"No (filter|test) named '(?:ansible\.builtin\.)?([^']+)'", message)
     if name is None:
         return ""
-    close = difflib.get_close_matches(name[1], [one for one in _NATIVE.filters if "." not in one], n=1, cutoff=0.75)
-    if close and "." not in name[1]:
+    if name[2] in _IMPURE:
+        return "it reads the controller's files, clock or random numbers; write the value itself"
+    known: Iterable[str] = _NATIVE.filters if name[1] == "filter" else _NATIVE.tests
+    close = difflib.get_close_matches(name[2], [one for one in known if "." not in one], n=1, cutoff=0.75)
+    if close and "." not in name[2]:
         return f'did you mean "{close[0]}"?'
-    return "Ansible's filters of collections are not supported; write the value itself"
+    return f"Ansible's {name[1]}s of collections are not supported; write the value itself"
 
 
 class _Folders(jinja2.FileSystemLoader):

@@ -1,8 +1,9 @@
 """YAML with places: plain dicts and lists that have the file and line of each of their values.
 
 Two traps of YAML 1.1 are removed: ``0644`` and ``22:22`` stay text, as in YAML 1.2 (in YAML 1.1 they are the numbers
-420 and 1342). A key that occurs twice in one mapping is an error. A number or boolean that is written in another form
-than its own (``10.200``, ``0o640``, ``no``) keeps what the file has: it never becomes other text in silence.
+420 and 1342). ``0o640`` is text, as in YAML 1.1 and so in Ansible (in YAML 1.2 it is 416). A key that occurs twice in
+one mapping is an error. A number or boolean that is written in another form than its own (``10.200``, ``0x1a0``,
+``no``) keeps what the file has: it never becomes other text in silence.
 
 Size, depth and the number of values are checked before any value is built (:mod:`provision.text.limits`). A few hundred
 bytes of aliases can expand to billions of values, and libyaml's composer crashes the process at some 50,000 levels.
@@ -41,7 +42,7 @@ class _Resolving(_Loader):  # type: ignore[misc, valid-type]  # the C loader whe
 
 _Resolving.add_implicit_resolver(
     "tag:yaml.org,2002:int",
-    re.compile(r"^(?:[-+]?(?:0|[1-9][0-9_]*)|0x[0-9a-fA-F_]+|0o[0-7_]+)$"),
+    re.compile(r"^(?:[-+]?(?:0|[1-9][0-9_]*)|0x[0-9a-fA-F_]+)$"),
     list("-+0123456789"),
 )
 # PyYAML's own pattern without numbers to the base of 60, which YAML 1.2 does not have.
@@ -66,6 +67,12 @@ class Map(dict[str, Any]):
         self.here = here
         self.where: dict[str, Where] = {}
 
+    def copy(self) -> Map:
+        """The same values and places; a later change of either mapping leaves the other as it is."""
+        found = Map(self.items(), self.here)
+        found.where.update(self.where)
+        return found
+
 
 class Seq(list[Any]):
     """A list whose ``where[index]`` is the file and line of that item."""
@@ -85,7 +92,7 @@ class Unsafe(str):
 
 
 class Number:
-    """A number that a file has in another form than the number's own: ``10.200`` is 10.2, ``0o640`` is 416. It
+    """A number that a file has in another form than the number's own: ``10.200`` is 10.2, ``0x1a0`` is 416. It
     calculates and compares as the number. As text it would differ from the file in silence, so ``str()`` of it raises
     :class:`SpecError`; ``repr()`` is the number's own form."""
 
@@ -239,22 +246,34 @@ def wide(value: Any) -> str:
     return "the full-width colon \uff1a is text in YAML; write a colon and a blank"
 
 
+#: Part of libyaml's or PyYAML's message -> what to do. ``{}`` is the character at the place of the error.
+_ADVICE = (
+    ("mapping values are not allowed", "quote a value with a colon and a blank, or finish the line above"),
+    ("could not find expected ':'", "a key needs a colon and a blank after it"),
+    ("found undefined alias", "quote a value that begins with *"),
+    ("found another document", "a file has one document; remove the line ---"),
+    ("cannot start any token", "quote a value that begins with {}"),
+)
+#: A value that begins with a template, which is a mapping to YAML.
+_BARE_TEMPLATE = re.compile(r"(?:^|:\s+|-\s+)\{\{")
+
+
 def _syntax_error(path: Path, error: yaml.MarkedYAMLError, text: str) -> SpecError:
     mark = error.problem_mark or error.context_mark
-    line = mark.line + 1 if mark else 1
     problem = error.problem or "not YAML"
-    if "\\t" in problem or "'\\t'" in problem:
-        return SpecError(f"not YAML: {problem}", where=Where(path, line), hint="indent with spaces, not with tabs")
-    hint = ""
-    # The error is often on the line below.
-    lines = text.split("\n")[max(0, line - 2) : line]
-    if odd := [line - len(lines) + number for number, one in enumerate(lines, 1) if _WIDE.search(one)]:
+    number = mark.line + 1 if mark else 1
+    # The error is often on the line below. (YAML ends a line at more characters than a newline.)
+    lines = text.split("\n")[max(0, number - 2) : number]
+    line, column = (lines[-1], mark.column) if mark and lines else ("", 0)
+    character = line[column : column + 1]
+    hint = next((advice.format(character) for part, advice in _ADVICE if part in problem), "")
+    if odd := [number - len(lines) + at for at, one in enumerate(lines, 1) if _WIDE.search(one)]:
         hint = f"line {odd[0]} has a full-width colon \uff1a, which is text in YAML; write a colon and a blank"
-    elif "mapping values are not allowed" in problem:
-        hint = "quote a value with a colon and a blank, or finish the line above"
-    elif "could not find expected ':'" in problem:
-        hint = "a key needs a colon and a blank after it"
-    return SpecError(f"not YAML: {problem}", where=Where(path, line), hint=hint)
+    elif character == "\t":
+        hint = "indent with spaces, not with tabs"
+    elif _BARE_TEMPLATE.search(line):
+        hint = _BRACES
+    return SpecError(f"not YAML: {problem}", where=Where(path, number), hint=hint)
 
 
 #: Tags of keys that have a type in a file with Ansible's variables.
@@ -390,11 +409,7 @@ class _Builder:
                 key=key,
             )
         try:
-            if tag == "tag:yaml.org,2002:int" and node.value.startswith("0o"):
-                value = int(node.value.replace("_", ""), 8)
-            else:
-                plain_node = yaml.ScalarNode(tag, node.value, node.start_mark, node.end_mark)
-                value = self.loader.construct_object(plain_node)
+            value = self.loader.construct_object(yaml.ScalarNode(tag, node.value, node.start_mark, node.end_mark))
         except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, yaml.YAMLError) as error:
             # With an explicit tag, such as !!bool, PyYAML's constructors raise many types of errors.
             reason = error.problem if isinstance(error, yaml.MarkedYAMLError) else error
@@ -459,7 +474,10 @@ class _Builder:
         if not node.tag.startswith("tag:yaml.org,2002:") and node.tag != "!unsafe":
             raise SpecError(f"unknown YAML tag {node.tag}", where=where, key=key)
         if not isinstance(node, yaml.ScalarNode):
-            raise SpecError("a key must be text", where=where, key=key, hint=_BRACES if _is_template(node) else "")
+            message, hint = (
+                ("{{ without quotes is a mapping", _BRACES) if _is_template(node) else ("a key must be text", "")
+            )
+            raise SpecError(message, where=where, key=key, hint=hint)
         if secret.marked(node.value):
             raise SpecError("text must not hold a secret's token", where=where, key=key)
         if not node.style and _WIDE.match(node.value):
@@ -471,12 +489,14 @@ class _Builder:
         return Unsafe(node.value) if self._unsafe else node.value
 
 
-_BRACES = "a value that begins with {{ needs quotes"
+_BRACES = 'quote a value that begins with {{: "{{ x }}"'
 
 
 def _is_template(node: yaml.Node) -> bool:
     """Whether a key is ``{x: }`` of ``{{ x }}``."""
-    return isinstance(node, yaml.MappingNode) and node.flow_style is True
+    return (
+        isinstance(node, yaml.MappingNode) and node.flow_style is True and [one.value for _, one in node.value] == [""]
+    )
 
 
 def key_text(key: object) -> str:

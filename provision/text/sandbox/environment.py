@@ -106,9 +106,11 @@ class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
 
     def unset(self, error: SpecError) -> jinja2.Undefined:
         """The undefined value of a variable whose own template needs a variable that is not defined, as in Ansible. Any
-        other error is raised."""
+        other error is raised. An error without a place gets that of the template that uses the value."""
         if not isinstance(error.__cause__, jinja2.UndefinedError):
             raise error
+        if error.where is None:
+            return self.undefined(hint=error.message)
 
         def same(message: str | None = None) -> SpecError:
             return error
