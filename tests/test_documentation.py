@@ -279,6 +279,7 @@ def uncommented(text: str) -> str:
     [
         ("README.md", "README.zh.md"),
         ("docs/guides/rollback.md", "docs/zh/rollback.md"),
+        ("docs/guides/troubleshooting.md", "docs/zh/troubleshooting.md"),
         *((f"docs/start/{name}.md", f"docs/zh/{name}.md") for name in TUTORIALS),
     ],
 )

@@ -188,6 +188,26 @@ def test_search_finds_a_page(browser: Chromium, site: Path, address: str, words:
     assert errors(browser) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        ("sudo password", "ssh.html"),
+        ("host key", "reference/errors.html"),
+        ("DJ203", "lint/DJ203.html"),
+        ("environment variables", "environment.html"),
+        ("troubleshooting", "guides/troubleshooting.html"),
+        ("upgrade provision", "guides/upgrade.html"),
+        ("remove provision", "guides/removal.html"),
+        ("deprecation", "versions.html"),
+        ("故障排查", "zh/troubleshooting.html"),
+    ],
+)
+def test_search_finds_this_page_first(browser: Chromium, address: str, words: str, page: str) -> None:
+    search(browser, f"{address}/index.html", words)
+    first = "document.querySelector('.md-search-result__item a').getAttribute('href')"
+    assert browser.value(first).removeprefix(f"{address}/").split("#")[0].split("?")[0] == page
+
+
 def test_search_has_no_result_for_an_unknown_word(browser: Chromium, address: str) -> None:
     browser.visit(f"{address}/index.html")
     browser.until("document.querySelector('.md-search__input') !== null")
