@@ -18,7 +18,7 @@ from provision.cli import main
 from provision.dockerd import daemon_keys
 from provision.dockerd.daemon_keys import keys, version
 from provision.lines import lines_of
-from provision.lint import loose_json, output_formats, pages, variables
+from provision.lint import loose_json, output_formats, pages, sudoers, variables
 from provision.lint.daemon_file import lint as daemon_lint
 from provision.lint.daemon_file import lint_text
 from provision.lint.finding import Finding
@@ -699,6 +699,17 @@ def _host(spec: str) -> str:
 
 ONE = "    web1: {ansible_host: 192.0.2.1}\n"
 SHOP = "compose: {shop: {content: 'services: {a: {image: b}}'}}\n"
+LOG = "containers: {one: {image: a, log: LOG}}"
+SHOP_PORTS = 'compose: {shop: {content: \'services: {a: {image: b, ports: ["8000-8005:80", "81"]}}\'}}\n'
+SHOP_NETWORK = "compose: {shop: {content: '{services: {a: {image: b, networks: [x]}}, networks: {x: NETWORK}}'}}\n"
+MOUNT = "files: {/srv/conf/a.yml: {content: a}}\ncontainers: {one: {image: a, volumes: [VOLUME]}}"
+SUDO = 'files: {/etc/sudoers.d/x: {content: "LINE\\n", mode: "0440"}}'
+TCP = (
+    "files: {/etc/systemd/system/docker.service.d/x.conf: "
+    '{content: "[Service]\\nExecStart=\\nExecStart=dockerd\\n"}}\n'
+    "engine: {daemon: {log-driver: local, tlsverify: true, tlscacert: /a, tlscert: /b, tlskey: /c, "
+    'hosts: ["tcp://127.0.0.1:2376"]}}\n'
+)
 METRICS = 'engine: {daemon: {log-driver: local, metrics-addr: "127.0.0.1:9323"}}\n'
 WITHIN = [
     ('containers: {one: {image: a, ports: ["80:80"]}, two: {image: a, ports: ["80:81"]}}', "SP408"),
@@ -722,6 +733,68 @@ WITHIN = [
     ("containers: {one: {image: a, environment: {DB_PASSWORD: !secret {env: HOME}}}}", None),
     ("containers: {one: {image: a, environment: {DB_PASSWORD_FILE: /run/secrets/db, PASSWORD: ''}}}", None),
     ("compose: {shop: {content: 'services: {a: {image: b}}', environment: {API_KEY: abc}}}", "SP412"),
+    ("compose: {shop: {content: 'services: {a: {image: b, environment: {DB_PASSWORD: x}}}'}}", "SP412"),
+    ("compose: {shop: {content: 'services: {a: {image: b, environment: [TOKEN=x]}}'}}", "SP412"),
+    (
+        (
+            "compose: {shop: {content: 'services: {a: {image: b, environment: {PW_TOKEN: $T}}}', "
+            "environment: {T: !secret {env: HOME}}}}"
+        ),
+        None,
+    ),
+    (LOG.replace("LOG", "{driver: splunk, options: {splunk-url: 'https://s', splunk-token: x}}"), "SP412"),
+    (LOG.replace("LOG", "{options: {max-size: 10x}}"), "DJ208"),
+    (LOG.replace("LOG", "{driver: json-file, options: {max-sise: 10m}}"), "DJ208"),
+    (LOG.replace("LOG", "{driver: jsonfile}"), "DJ209"),
+    (LOG.replace("LOG", "{driver: gelf}"), "DJ208"),
+    (LOG.replace("LOG", "{options: {max-size: 10m, max-file: 3}}"), None),
+    (
+        "engine: {daemon: {log-driver: gelf, log-opts: {gelf-address: 'udp://192.0.2.1:1'}}}\n"
+        + LOG.replace("LOG", "{driver: gelf, options: {tag: a}}"),
+        None,
+    ),
+    (SHOP_PORTS + 'containers: {one: {image: a, ports: ["8003:80"]}}', "SP408"),
+    (SHOP_PORTS + 'containers: {one: {image: a, ports: ["8006:80", "81:81"]}}', None),
+    (
+        (
+            "compose: {one: {content: 'services: {a: {image: b, ports: [\"80:80\"]}}'}, "
+            "two: {content: 'services: {a: {image: b, ports: [{published: 80, target: 1}]}}'}}"
+        ),
+        "SP408",
+    ),
+    (
+        (
+            'compose: {one: {content: \'services: {a: {image: b, ports: ["80:80"]}, '
+            'c: {image: b, ports: ["80:80"], profiles: [x]}}\'}}'
+        ),
+        None,
+    ),
+    (TCP + 'containers: {one: {image: a, ports: ["2376:80"]}}', "SP408"),
+    (SHOP_NETWORK.replace("NETWORK", "{ipam: {config: [{subnet: 10.5.0.0/16}]}}") + "networks: {n: {}}", None),
+    (
+        SHOP_NETWORK.replace("NETWORK", "{ipam: {config: [{subnet: 10.5.0.0/16}]}}")
+        + "networks: {n: {subnet: 10.5.1.0/24}}",
+        "SP409",
+    ),
+    (SHOP_NETWORK.replace("NETWORK", "{ipam: {config: [{subnet: 10.5.0.1/16}]}}"), "SP409"),
+    (SHOP_NETWORK.replace("NETWORK", "{external: true}") + "networks: {xx: {}}", "SP411"),
+    (SHOP_NETWORK.replace("NETWORK", "{external: true}") + "networks: {x: {}}", None),
+    (MOUNT.replace("VOLUME", "/srv/web/app.yml:/etc/app.yml"), "SP415"),
+    (MOUNT.replace("VOLUME", "/srv/web:/etc/web:ro"), "SP415"),
+    (MOUNT.replace("VOLUME", "/srv/conf/a.yml:/etc/a.yml"), None),
+    (MOUNT.replace("VOLUME", "/srv/conf:/etc/a:ro"), None),
+    (MOUNT.replace("VOLUME", "/srv/data:/data"), None),
+    (MOUNT.replace("VOLUME", "/etc/localtime:/etc/localtime:ro"), None),
+    (MOUNT.replace("VOLUME", "/var/run/docker.sock:/var/run/docker.sock:ro"), None),
+    (MOUNT.replace("VOLUME", "/:/rootfs:ro"), None),
+    (MOUNT.replace("VOLUME]", "/srv/d:/d] }, two: {image: a, volumes: [/srv/d/e:/e:ro]"), None),
+    ("compose: {shop: {content: 'services: {a: {image: b, volumes: [/srv/web/app.yml:/a.yml]}}'}}", "SP415"),
+    ("compose: {shop: {content: 'services: {a: {image: b:$TAG}}'}}", "SP410"),
+    ("compose: {shop: {content: 'services: {a: {image: b:$TAG}}', environment: {TAG: 1}}}", None),
+    (SUDO.replace("LINE", "ci ALL=(ALL NOPASSWD: ALL"), "SP416"),
+    (SUDO.replace("LINE", "ci ALL=(ALL) NOPASSWD: ALL"), None),
+    (SUDO.replace("LINE", "ci ALL=(ALL) ALL").replace("sudoers.d/x", "sudoers.d/x.conf"), "SP416"),
+    (SUDO.replace("LINE", "ci ALL=(ALL) ALL").replace("0440", "0646"), "SP416"),
 ]
 
 
@@ -754,7 +827,20 @@ def test_a_host_is_compared_with_itself(spec: str, rule: str | None, tmp_path: P
         ("service: {a: {image: b}}", "unknown key service (line 1)"),
         ("services: [", "is not a compose file: not YAML"),
         ("- a", "a compose file is a mapping with services"),
-        ("services: {a: {image: b, volumes: ['/c:/c', 'd:/d', /e, '${F}/g:/g']}}\nvolumes: {d: }", None),
+        ("services: {a: {image: b, volumes: ['${C:-./c}/d:/d']}}", "the host does not get ./c/d"),
+        ("services: {a: {image: b, label_file: c}}", "services.a.label_file: the host does not get the file c"),
+        ("services: {a: {image: b, env_file: [/e.env, .env]}}", "does not get the file .env"),
+        ("include: [{path: /b.yml, env_file: c.env}]", "include.env_file: the host does not get the file c.env"),
+        (
+            "services: {a: {image: b}}\nvolumes: {c: {driver_opts: {type: none, o: bind, device: ./d}}}",
+            "volumes.c: the host does not get ./d",
+        ),
+        ("services: {a: {image: b, networks: [c]}}", "services.a uses c, which networks does not have"),
+        ("services: {a: {image: b, volumes: ['c:/c']}}", "services.a uses c, which volumes does not have"),
+        ("services: {a: {image: b, secrets: [{source: c}]}}", "services.a uses c, which secrets does not have"),
+        ("services: {a: {image: b, depends_on: {c: {}}}}", "services.a uses c, which services does not have"),
+        ("services: {a: {image: 'b:${C:?needed}'}}", "C has no value, and compose refuses the file"),
+        ("services: {a: {image: b, volumes: ['/c:/c', 'd:/d', /e, '${F-/f}/g:/g']}}\nvolumes: {d: }", None),
         ("services: {a: {image: b, ports: !reset [], env_file: /etc/a.env}}\nx-b: 1\nversion: '3'", None),
         ("services: {a: {build: 'https://git.example/a.git'}}\nconfigs: {c: {content: d}}", None),
         ("services: {a: {image: b}}\nsecrets: {c: {environment: D}, e: {external: true}}", None),
@@ -842,3 +928,46 @@ def test_the_missing_file_of_a_secret_is_reported(tmp_path: Path) -> None:
         ("SP414", "playbooks/site.yml", 6, "warning"),
     ]
     assert found[1]["hint"] == 'did you mean "token.txt"?'
+
+
+#: The forms of sudoers(5).
+SUDOERS = r"""root ALL=(ALL:ALL) ALL
+%sudo	ALL=(ALL:ALL) ALL
+ci ALL = NOPASSWD:/usr/bin/docker, PASSWD: /bin/ls -l /a\:b
+Defaults env_reset
+Defaults:ci !requiretty
+Defaults!/bin/ls noexec
+Defaults secure_path="/usr/sbin:/usr/bin"
+# a comment (
+@includedir /etc/sudoers.d
+#includedir /etc/sudoers.d
+User_Alias OPS = a, b
+Cmnd_Alias X = /bin/a, \
+    /bin/b
+%ops, bob web1, web2 = (root) NOEXEC: SETENV: /usr/bin/vi
+#1000 ALL=(ALL) ALL
++net ALL=(ALL) NOPASSWD: ALL # a comment
+ci ALL=(ALL) CWD=/home/x NOPASSWD: /bin/true, !/bin/su
+ci ALL=(:docker) sha256:abc /bin/ls
+"a b" ALL=(ALL) ALL
+%c\ d ALL=() NOPASSWD: ALL : web1 = (root) sudoedit /etc/hosts
+"""
+
+
+def test_correct_sudoers_files_have_no_fault() -> None:
+    assert list(sudoers.faults(SUDOERS)) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("ci ALL=(ALL NOPASSWD: ALL", "a parenthesis is not closed"),
+        ("ci ALL=(ALL) NOPASWD: ALL", "unknown tag NOPASWD"),
+        ("ci ALL(ALL) ALL", "is neither USER HOST=(RUNAS) COMMAND nor an alias nor Defaults"),
+        ("ci ALL=(ALL)", "is neither USER HOST=(RUNAS) COMMAND nor an alias nor Defaults"),
+        ('Defaults secure_path="/a', "a quote is not closed"),
+        ("ci ALL=(ALL) \\", "the line continues after its last \\"),
+    ],
+)
+def test_a_fault_in_a_sudoers_file_has_its_line(line: str, reason: str) -> None:
+    assert list(sudoers.faults(f"# x\n\n{line}\n")) == [(3, reason)]

@@ -147,6 +147,8 @@ BAD = [
     ("containers: {web: {image: app, volumes: ['d:/data']}}", "'d:/data' is not a volume"),
     ("containers: {web: {image: app, tmpfs: ['/t:size=']}}", "'/t:size=' is not a tmpfs"),
     ("containers: {web: {image: app, tmpfs: ['t']}}", "'t' is not an absolute path"),
+    ("containers: {web: {image: app, tmpfs: ['/t:size=1x']}}", "has for size [host web1] (size=64m,mode=1777)"),
+    ("containers: {web: {image: app, memory: 5m}}", "memory 5m is less than docker allows [host web1] (at least 6m)"),
     (
         "engine: {daemon: {firewall-backend: nftables}, firewall: {forward: drop}}",
         "iptables' FORWARD chain would drop what dockerd's rules in nftables accept",

@@ -5,15 +5,13 @@ missing."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from provision.errors import SpecError, Where
+from provision.errors import Where
+from provision.lint.compose_projects import VARIABLE, Project, each, entries, source
 from provision.lint.finding import Finding
 from provision.lint.rules import finding
-from provision.project import compose_file
-from provision.project.host_config import Context, HostConfig
-from provision.text.yamlfile import Map, Seq, locate, nearest, untyped
+from provision.text.yamlfile import Map, Seq, nearest
 
 #: The top keys of a compose file (compose-spec, 00-overview.md ff.), besides extensions (``x-...``).
 _TOP = ("name", "services", "networks", "volumes", "configs", "secrets", "include", "models", "version")
@@ -22,54 +20,67 @@ _SHIP = "declare it in files, and name its absolute path on the host"
 _ELSEWHERE = ("/", "$", "http://", "https://", "git@", "git://", "ssh://", "oci://", "docker-image://")
 
 
-def lint(configs: list[HostConfig], context: Context) -> Iterator[Finding]:
-    for config in configs:
-        for name, one in config.spec.compose.items():
-            if not one.absent:
-                yield from _project(config, context, name)
+def lint(projects: list[Project]) -> Iterator[Finding]:
+    for project in projects:
+        for message, hint, where in _faults(project.whole):
+            line = f" (line {where.line})" if where is not None and project.path is None else ""
+            named = "" if project.path is not None and where is not None else f"compose.{project.name}: "
+            yield finding("SP410", project.where(where), f"{named}{message}{line}", hint)
+        yield from _variables(project)
 
 
-def _project(config: HostConfig, context: Context, name: str) -> Iterator[Finding]:
-    one = config.spec.compose[name]
-    key = next(source for source in ("content", "template", "src") if getattr(one, source) is not None)
-    declared = locate(config.source, ("compose", name, key))
-    path = context.find(one.src) if one.src is not None else None
-    if declared is None:
-        return
-    try:
-        whole = untyped(path or Path(f"compose.{name}"), compose_file.text(config, context, name).decode())
-    except (SpecError, UnicodeDecodeError) as error:
-        reason = f"{error.message} (line {error.where.line})" if isinstance(error, SpecError) and error.where else error
-        yield finding("SP410", declared, f"compose.{name} is not a compose file: {reason}")
-        return
-    for message, hint, where in _faults(whole):
-        # A file has its own lines; a text in the spec or a template has its line in the message.
-        if path is not None and where is not None:
-            yield finding("SP410", Where(path, where.line), message, hint)
-        else:
-            line = f" (line {where.line})" if where is not None else ""
-            yield finding("SP410", declared, f"compose.{name}: {message}{line}", hint)
+def _variables(project: Project) -> Iterator[Finding]:
+    """Variables without a value: compose takes an empty text for them, or refuses the file."""
+    seen: set[str] = set()
+    known = project.config.spec.compose[project.name].environment
+    for text, where in _texts(project.whole, None):
+        for dollar, name, sign, _, bare in VARIABLE.findall(text):
+            word = name or bare
+            if dollar or word in seen or word in known or sign in ("-", ":-", "+", ":+"):
+                continue
+            seen.add(word)
+            refused = "compose refuses the file" if sign else "compose takes an empty text for it"
+            message = f"compose.{project.name}: {word} has no value, and {refused}"
+            hint = f"compose.{project.name}.environment: {{{word}: ...}}"
+            yield finding("SP410", project.where(where), message, hint, "error" if sign else "warning")
+
+
+def _texts(value: Any, where: Where | None) -> Iterator[tuple[str, Where | None]]:
+    if isinstance(value, str):
+        yield value, where
+    elif isinstance(value, Map):
+        for key, item in value.items():
+            yield from _texts(item, value.where.get(key))
+    elif isinstance(value, Seq):
+        for item, place in zip(value, value.where, strict=True):
+            yield from _texts(item, place)
 
 
 _Fault = tuple[str, str, Where | None]
 
 
-def _faults(whole: Any) -> Iterator[_Fault]:
-    if not isinstance(whole, Map):
-        yield "a compose file is a mapping with services", "", None
-        return
+def _faults(whole: Map) -> Iterator[_Fault]:
     unknown = [key for key in whole if key not in _TOP and not key.startswith("x-")]
     for key in unknown:
         yield f"unknown key {key}", nearest(key, _TOP) or "a compose file has " + ", ".join(_TOP), whole.where[key]
     if not unknown and not whole.get("services") and not whole.get("include"):
         yield "a compose file needs services", "", None
-    for place in _each(whole.get("include"), whole.where.get("include")):
+    for place in each(whole.get("include"), whole.where.get("include")):
         yield from _paths("include", place, "path")
+        yield from _paths("include.env_file", _inner(*place, "env_file"))
     for section in ("configs", "secrets"):
-        for name, one, _ in _entries(whole.get(section)):
+        for name, one, _ in entries(whole.get(section)):
             yield from _paths(f"{section}.{name}.file", (one.get("file"), one.where.get("file")))
-    for name, one, _ in _entries(whole.get("services")):
+    for name, one, here in entries(whole.get("volumes")):
+        given = one.get("driver_opts")
+        options = given if isinstance(given, Map) else Map()
+        device = str(options.get("device") or "/")
+        if "bind" in str(options.get("o")).split(",") and not device.startswith(("/", "$")):
+            yield f"volumes.{name}: the host does not get {device}, a path of the controller", _SHIP, here
+    for name, one, _ in entries(whole.get("services")):
         yield from _service(f"services.{name}", one)
+        if not whole.get("include"):
+            yield from _undefined(f"services.{name}", one, whole)
 
 
 def _service(key: str, one: Map) -> Iterator[_Fault]:
@@ -78,41 +89,63 @@ def _service(key: str, one: Map) -> Iterator[_Fault]:
     if isinstance(context, str) and not context.startswith(_ELSEWHERE):
         hint = "build it by images: {NAME: {build: ...}}, and name the image here"
         yield f"{key}.build: the host does not get the directory {context}", hint, one.where["build"]
-    for number, (volume, where) in enumerate(_each(one.get("volumes"), one.where.get("volumes"))):
+    for number, (volume, where) in enumerate(each(one.get("volumes"), one.where.get("volumes"))):
+        place = source(volume)
         if isinstance(volume, Map):
-            source = volume.get("source", volume.get("src")) if volume.get("type") == "bind" else None
-            bind = isinstance(source, str) and not source.startswith(("/", "$"))
+            relative = volume.get("type") == "bind" and not place.startswith(("/", "$"))
         else:
-            source = str(volume).split(":", 1)[0]
-            bind = ":" in str(volume) and source.startswith((".", "~"))
-        if bind:
-            yield f"{key}.volumes[{number}]: the host does not get {source}, a path of the controller", _SHIP, where
-    for place in _each(one.get("env_file"), one.where.get("env_file")):
-        yield from _paths(f"{key}.env_file", place, "path", "write its variables in environment")
-    for place in _each(one.get("label_file"), one.where.get("label_file")):
-        yield from _paths(f"{key}.label_file", place, "path")
+            relative = place.startswith((".", "~"))
+        if place and relative:
+            yield f"{key}.volumes[{number}]: the host does not get {place}, a path of the controller", _SHIP, where
+    for file in each(one.get("env_file"), one.where.get("env_file")):
+        yield from _paths(f"{key}.env_file", file, "path", "write its variables in environment")
+    for file in each(one.get("label_file"), one.where.get("label_file")):
+        yield from _paths(f"{key}.label_file", file, "path")
     if isinstance(extends := one.get("extends"), Map):
         yield from _paths(f"{key}.extends.file", (extends.get("file"), extends.where.get("file")))
+
+
+def _inner(value: Any, where: Where | None, key: str) -> tuple[Any, Where | None]:
+    return (value.get(key), where) if isinstance(value, Map) else (None, where)
+
+
+def _undefined(key: str, one: Map, whole: Map) -> Iterator[_Fault]:
+    """Names that the file uses and does not declare: compose refuses the whole project."""
+    sources = [
+        (source(volume), where)
+        for volume, where in each(one.get("volumes"), one.where.get("volumes"))
+        if not (isinstance(volume, Map) and volume.get("type") == "bind")
+    ]
+    volumes = [(name, where) for name, where in sources if name and not name.startswith(("/", ".", "~"))]
+    for section, used in (
+        ("networks", [*_names(one, "networks")]),
+        ("volumes", volumes),
+        ("secrets", [*_names(one, "secrets")]),
+        ("configs", [*_names(one, "configs")]),
+        ("services", [*_names(one, "depends_on")]),
+    ):
+        declared = list(whole.get(section) or ())
+        for name, where in used:
+            if name not in declared and "$" not in name and (section, name) != ("networks", "default"):
+                hint = nearest(name, declared) or f"declare it in {section}"
+                yield f"{key} uses {name}, which {section} does not have", hint, where
+
+
+def _names(one: Map, key: str) -> Iterator[tuple[str, Where | None]]:
+    """The names in a list of names or of mappings with a source, or the keys of a mapping."""
+    value = one.get(key)
+    if isinstance(value, Map):
+        yield from ((name, value.where.get(name)) for name in value)
+    else:
+        for item, where in each(value, one.where.get(key)):
+            name = item.get("source") if isinstance(item, Map) else item
+            if isinstance(name, str):
+                yield name, where
 
 
 def _paths(key: str, place: tuple[Any, Where | None], part: str = "", hint: str = _SHIP) -> Iterator[_Fault]:
     """The paths of a value (text, a list, or a mapping that has them in ``part``) that are on the controller."""
     value, where = place
-    for one, here in _each(value.get(part), where) if isinstance(value, Map) else [(value, where)]:
+    for one, here in each(value.get(part), where) if isinstance(value, Map) else [(value, where)]:
         if isinstance(one, str) and one and not one.startswith(_ELSEWHERE):
             yield f"{key}: the host does not get the file {one}", hint, here
-
-
-def _each(value: Any, where: Where | None) -> Iterator[tuple[Any, Where | None]]:
-    """The items of a list, or the single value."""
-    if isinstance(value, Seq):
-        yield from zip(value, value.where, strict=True)
-    elif value is not None:
-        yield value, where
-
-
-def _entries(section: Any) -> Iterator[tuple[str, Map, Where]]:
-    if isinstance(section, Map):
-        for name, one in section.items():
-            if isinstance(one, Map):
-                yield name, one, section.where[name]

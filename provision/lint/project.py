@@ -12,7 +12,18 @@ from typing import Any
 from provision.dockerd.daemon_keys import NEWEST, version
 from provision.errors import SpecError, Where
 from provision.lines import lines_of
-from provision.lint import between_hosts, compose, consistency, daemon_file, readable_secrets, variables, within_host
+from provision.lint import (
+    between_hosts,
+    compose,
+    compose_projects,
+    consistency,
+    daemon_file,
+    mounts,
+    readable_secrets,
+    sudoers,
+    variables,
+    within_host,
+)
 from provision.lint.finding import Finding
 from provision.lint.reading import Target, daemon_of
 from provision.lint.rules import RULES, finding
@@ -29,8 +40,10 @@ _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 def lint(configs: list[HostConfig], context: Context) -> list[Finding]:
     """Every finding once, even where many hosts share the lines; in the order of files and lines."""
-    found = [*daemons(configs), *consistency.lint(configs), *readable_secrets.lint(configs, context)]
-    found += [*within_host.lint(configs), *compose.lint(configs, context), *variables.lint(configs)]
+    projects, wrong = compose_projects.read(configs, context)
+    found = [*daemons(configs), *consistency.lint(configs), *readable_secrets.lint(configs, context, projects)]
+    found += [*wrong, *compose.lint(projects), *within_host.lint(configs, projects), *variables.lint(configs)]
+    found += [*mounts.lint(configs, projects), *sudoers.lint(configs, context)]
     return ordered([*found, *between_hosts.lint(configs), *_comments(configs)])
 
 

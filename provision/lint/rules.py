@@ -787,7 +787,8 @@ _ALL = (
         "error",
         "The host gets the text of a compose file and its variables, and no other file. docker makes an empty "
         "directory for a bind mount that is missing, so a service starts without its configuration; a build or an "
-        "env_file fails on the host. A text that is not a compose file fails there too.",
+        "env_file fails on the host. A text that is not a compose file fails there too, and so does a name that the "
+        "file uses and does not declare. A variable without a value is a warning: compose takes an empty text for it.",
         "Declare the file in `files`, and name its absolute path on the host; build images by `images`.",
         'services: {web: {image: nginx, volumes: ["./conf:/etc/nginx"]}}',
         'services: {web: {image: nginx, volumes: ["/srv/web/conf:/etc/nginx"]}}',
@@ -838,6 +839,29 @@ _ALL = (
         "vars: {token: !secret {file: secrets/tokn.txt}}",
         "vars: {token: !secret {file: secrets/token.txt}}",
         "docs/spec.md, Secrets",
+    ),
+    Rule(
+        "SP415",
+        "mount-of-an-undeclared-file",
+        "warning",
+        "A container or a service of compose mounts a file of the host, or a directory that it can't write, and no "
+        "part of the spec puts anything there. docker makes an empty directory in its place where it is missing: the "
+        "program starts with a directory as its configuration, or not at all.",
+        "Declare it in `files`. If another program makes it, ignore the rule in that line.",
+        'containers: {web: {image: nginx, volumes: ["/srv/web/nginx.conf:/etc/nginx/nginx.conf:ro"]}}',
+        "files: {/srv/web/nginx.conf: {src: nginx.conf}}   # and the same volume",
+        "docs.docker.com/engine/storage/bind-mounts, --volume",
+    ),
+    Rule(
+        "SP416",
+        "sudoers-file",
+        "error",
+        "sudo reads no file of /etc/sudoers.d whose name has a dot or ends in ~, and none that others may write to. "
+        "With a fault in a line, sudo before 1.9.3 refuses all commands of every user; later versions ignore the line.",
+        "Correct the file; `visudo -cf FILE` checks it as a whole.",
+        'files: {/etc/sudoers.d/ci: {content: "ci ALL=(ALL NOPASSWD: ALL\\n", mode: "0440"}}',
+        'files: {/etc/sudoers.d/ci: {content: "ci ALL=(ALL) NOPASSWD: ALL\\n", mode: "0440"}}',
+        "sudoers(5); sudo(8)",
     ),
     Rule(
         "LT001",

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from urllib.parse import SplitResult, urlsplit
 
+from provision.dockerd.daemon_keys import NEWEST, version
 from provision.errors import Where
+from provision.lint import compose_projects
+from provision.lint.checks.logs import logs
 from provision.lint.checks.networks import Network, declared
+from provision.lint.compose_projects import Project
 from provision.lint.finding import Finding
-from provision.lint.reading import daemon_of
+from provision.lint.reading import Target, daemon_of, each
 from provision.lint.rules import finding
 from provision.project.host_config import HostConfig
-from provision.text.yamlfile import closest, locate
+from provision.text.yamlfile import Map, closest, locate
 
 #: Networks that every engine has (docs.docker.com/engine/network).
 _OWN = frozenset(("bridge", "host", "none", "default"))
 
 
-def lint(configs: list[HostConfig]) -> Iterator[Finding]:
+def lint(configs: list[HostConfig], projects: list[Project]) -> Iterator[Finding]:
+    of_host: dict[int, list[Project]] = {}
+    for project in projects:
+        of_host.setdefault(id(project.config), []).append(project)
     for config in configs:
-        yield from _ports(config)
-        yield from _overlaps(config)
-        yield from _undeclared(config)
+        own = of_host.get(id(config), [])
+        yield from _ports(config, own)
+        yield from _overlaps(config, own)
+        yield from _undeclared(config, own)
+        yield from _logs(config)
 
 
 def _where(config: HostConfig, *path: object) -> Where:
@@ -31,10 +41,10 @@ def _where(config: HostConfig, *path: object) -> Where:
     return found
 
 
-def _ports(config: HostConfig) -> Iterator[Finding]:
+def _ports(config: HostConfig, projects: list[Project]) -> Iterator[Finding]:
     """Each port of the host that two parts of the spec listen on: only one of them can start."""
     taken: list[tuple[str, str, int, str]] = []
-    for address, port, protocol, owner, where in _listeners(config):
+    for address, port, protocol, owner, where in _listeners(config, projects):
         for other, other_protocol, other_port, first in taken:
             same = port == other_port and protocol == other_protocol
             if same and (address == other or {address, other} & {"0.0.0.0", "::", ""}) and first != owner:  # noqa: S104
@@ -44,13 +54,18 @@ def _ports(config: HostConfig) -> Iterator[Finding]:
         taken.append((address, protocol, port, owner))
 
 
-def _listeners(config: HostConfig) -> Iterator[tuple[str, int, str, str, Where]]:
+def _listeners(config: HostConfig, projects: list[Project]) -> Iterator[tuple[str, int, str, str, Where]]:
     """Address ("": every one), port, protocol, the part of the spec that has it, and its place."""
     spec, daemon = config.spec, daemon_of(config)
     if daemon is not None and isinstance(text := daemon.get("metrics-addr"), str):
         address, _, port = text.rpartition(":")
         if port.isdecimal():
             yield address.strip("[]"), int(port), "tcp", "daemon.metrics-addr", daemon.where["metrics-addr"]
+    if daemon is not None:
+        for number, (text, where) in enumerate(each(daemon, "hosts")):
+            parts = urlsplit(text) if str(text).startswith("tcp://") else None
+            if parts is not None and (given := _number(parts)):
+                yield (parts.hostname or "").strip("[]"), given, "tcp", f"daemon.hosts[{number}]", where
     if spec.registry is not None:
         yield "", spec.registry.port, "tcp", "registry", _where(config, "registry", "port")
         if spec.registry.debug_port is not None:
@@ -71,9 +86,30 @@ def _listeners(config: HostConfig) -> Iterator[tuple[str, int, str, str, Where]]
                     owner,
                     _where(config, "containers", name, "ports", number),
                 )
+    for project in projects:
+        for service, one, _ in project.services():
+            owner = f"compose.{project.name}.services.{service}"
+            for address, outer, protocol, place in compose_projects.ports(one):
+                for number in _range(outer):
+                    yield address.strip("[]"), number, protocol, owner, project.where(place)
 
 
-def _overlaps(config: HostConfig) -> Iterator[Finding]:
+def _number(parts: SplitResult) -> int | None:
+    try:
+        return parts.port
+    except ValueError:
+        return None  # DJ228 reports it
+
+
+def _range(text: str) -> range:
+    """``80`` and ``8000-8010``; no port of the host, and a variable, take none."""
+    first, _, last = text.partition("-")
+    last = last or first
+    good = first.isdecimal() and last.isdecimal() and 0 < int(first) <= int(last) < 65536
+    return range(int(first), int(last) + 1) if good else range(0)
+
+
+def _overlaps(config: HostConfig, projects: list[Project]) -> Iterator[Finding]:
     """docker refuses a network whose addresses another one has (moby, libnetwork: "Pool overlaps")."""
     placed: list[tuple[str, Network]] = []
     daemon = daemon_of(config)
@@ -87,27 +123,74 @@ def _overlaps(config: HostConfig) -> Iterator[Finding]:
         if one.subnet is None or one.absent or one.driver not in ("bridge", "overlay"):
             continue
         network: Network = ipaddress.ip_network(one.subnet)
-        for key, other in placed:
-            if network.version == other.version and network.overlaps(other):
-                where = _where(config, "networks", name, "subnet")
-                yield finding("SP409", where, f"networks.{name}.subnet {network} overlaps {key} {other}")
-                break
+        if (clash := _clash(network, placed)) is not None:
+            where = _where(config, "networks", name, "subnet")
+            yield finding("SP409", where, f"networks.{name}.subnet {network} overlaps {clash}")
         placed.append((f"networks.{name}", network))
+    for project in projects:
+        for name, text, place in compose_projects.subnets(project.whole):
+            key = f"compose.{project.name}.networks.{name}"
+            try:
+                network = ipaddress.ip_network(text)
+            except ValueError as error:
+                yield finding("SP409", project.where(place), f"{key}: {error}")
+                continue
+            if (clash := _clash(network, placed)) is not None:
+                yield finding("SP409", project.where(place), f"{key} {network} overlaps {clash}")
+            placed.append((key, network))
 
 
-def _undeclared(config: HostConfig) -> Iterator[Finding]:
+def _clash(network: Network, placed: list[tuple[str, Network]]) -> str | None:
+    overlapping = (
+        f"{key} {other}" for key, other in placed if network.version == other.version and network.overlaps(other)
+    )
+    return next(overlapping, None)
+
+
+def _undeclared(config: HostConfig, projects: list[Project]) -> Iterator[Finding]:
     """Networks that no part of the spec makes. A compose project makes its own (NAME_...)."""
     spec = config.spec
+    used = [
+        (f"containers.{name}", network, _where(config, "containers", name, "networks", number))
+        for name, container in spec.containers.items()
+        for number, network in enumerate(container.networks)
+    ]
+    for project in projects:
+        external = compose_projects.external(project.whole)
+        used += [(f"compose.{project.name}", network, project.where(place)) for network, place in external]
     known = {name for name, one in spec.networks.items() if not one.absent}
-    for name, container in spec.containers.items():
-        for number, network in enumerate(container.networks):
-            if network in _OWN or network in known or network.partition("_")[0] in spec.compose:
-                continue
-            close = closest(network, known)
-            gone = network in spec.networks
-            message = f"containers.{name} needs the network {network}, which " + (
-                "the spec removes" if gone else "the spec does not declare"
-            )
-            hint = f'did you mean "{close}"?' if close else "the run fails on a host that does not have it"
-            where = _where(config, "containers", name, "networks", number)
-            yield finding("SP411", where, message, hint, "error" if gone or close else "warning")
+    for owner, network, where in used:
+        if network in _OWN or network in known or network.partition("_")[0] in spec.compose:
+            continue
+        close = closest(network, known)
+        gone = network in spec.networks
+        message = f"{owner} needs the network {network}, which " + (
+            "the spec removes" if gone else "the spec does not declare"
+        )
+        hint = f'did you mean "{close}"?' if close else "the run fails on a host that does not have it"
+        yield finding("SP411", where, message, hint, "error" if gone or close else "warning")
+
+
+def _logs(config: HostConfig) -> Iterator[Finding]:
+    """The log drivers of containers, and their options. Options of the daemon count where it has the same driver (moby,
+    daemon/logs.go, mergeAndVerifyLogConfig)."""
+    daemon = daemon_of(config) or Map()
+    engine = config.spec.engine
+    target = Target(version((engine.version if engine is not None else None) or "") or NEWEST)
+    for name, container in config.spec.containers.items():
+        if container.log is None:
+            continue
+        place = _where(config, "containers", name, "log")
+        options = Map(here=place)
+        same = (daemon.get("log-driver") or "json-file") == container.log.driver
+        shared = daemon.get("log-opts") if same else None
+        for option, value in shared.items() if isinstance(shared, Map) else ():
+            options[option], options.where[option] = str(value), place
+        for option, value in container.log.options.items():
+            where = locate(config.source, ("containers", name, "log", "options", option))
+            options[option], options.where[option] = value, where or place
+        written = Map((("log-driver", container.log.driver), ("log-opts", options)), place)
+        written.where = {"log-driver": place, "log-opts": place}
+        for one in logs(written, target):
+            if one.rule.id != "DJ210":
+                yield finding(one.rule.id, one.where, f"containers.{name}.log: {one.message}", one.hint, one.level)

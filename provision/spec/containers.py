@@ -118,6 +118,10 @@ class HealthCheck(Model):
     retries: Annotated[int, Field(ge=1, le=100)] = Field(3, description="Failures in a row that make it unhealthy.")
 
 
+#: moby, daemon/daemon_unix.go, linuxMinMemory.
+_LEAST_MEMORY = 6 * 1024**2
+
+
 class Log(Model):
     """Where the output of a container goes."""
 
@@ -181,6 +185,8 @@ class Container(Model):
     def _whole(self) -> Self:
         if self.absent == (self.image is not None):
             raise ValueError("absent allows no image" if self.absent else "needs image (or absent)")
+        if self.memory is not None and 0 < in_bytes(self.memory) < _LEAST_MEMORY:
+            raise ValueError(f"memory {self.memory} is less than docker allows", "at least 6m")
         if self.memory_swap is not None and self.memory is None:
             raise ValueError("memory_swap needs memory")
         if (

@@ -62,12 +62,23 @@ def _absolute(value: str) -> str:
     return value
 
 
+_AMOUNT = "[0-9]+[kmgKMG]?"
+#: tmpfs(5), mount options.
+_TMPFS = {"size": f"{_AMOUNT}|[0-9]+%", "nr_blocks": _AMOUNT, "nr_inodes": _AMOUNT, "mode": "[0-7]{1,5}"}
+
+
 def _tmpfs(value: str) -> str:
     """``docker run --tmpfs``: a path, and mount options (tmpfs(5)) after a colon."""
     path, colon, options = value.partition(":")
     one = r"[a-z_]+(=[A-Za-z0-9._:%-]+)?"
     if colon and not re.fullmatch(rf"{one}(,{one})*", options):
         raise ValueError(f"{value!r} is not a tmpfs (/PATH/IN/THE/CONTAINER[:size=64m,mode=1777])")
+    for option in options.split(","):
+        name, _, text = option.partition("=")
+        if (form := _TMPFS.get(name)) is not None and not re.fullmatch(form, text):
+            raise ValueError(
+                f"{value!r}: {name}={text} is not a value that tmpfs(5) has for {name}", "size=64m,mode=1777"
+            )
     _absolute(path)
     return value
 
