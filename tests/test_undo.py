@@ -13,6 +13,8 @@ import pytest
 from provision.model import Call, Change, Drift, Impact, Loading, Plan, Platform
 from provision.planning.impact import rollback_impacts
 from provision.planning.prepare import work
+from provision.planning.rollback import stays
+from provision.remote.protocol import Seen
 from provision.resources.sysctl import sysctl_set
 from provision.steps.accounts import member_add, user_add, user_change, user_remove
 from provision.steps.files import own_file, put_file, remove_file
@@ -191,6 +193,39 @@ def test_a_removed_package_is_installed_again_or_named(
     assert failed in undone[2], undone
     assert bool(undone[2]) == bool(failed), (undone, noise)
     assert there.exists() == bool(said)
+
+
+@each_shell
+def test_what_no_rollback_restores_is_named(shell: list[str], folder: Path) -> None:
+    """Only what a step has really made: the group `old` existed before."""
+    host = Host(shell, folder)
+    for name in ("docker", "groupadd", "modprobe", "apt-mark"):
+        stub(folder / "bin", name, "exit 0")
+    stub(folder / "bin", "getent", '[ "$3" = old ]')
+    files = ["resources/users.sh", "resources/modules.sh", "fix/networks.sh", "fix/locks.sh", "fix/pkg_apt.sh"]
+    lines = (
+        f"run={host.run}\ngroup_ensure old\ngroup_ensure ops\nvolume_put data\nmodule_load overlay\n"
+        "apt_wait() { :; }\npkg_hold 5 hold docker-ce jq\npkg_hold 5 unhold tree"
+    )
+    _, done = run(shell, files, lines, path=folder / "bin", frame="fix.sh")
+    assert done.returncode == 0, done.stderr
+    made = [
+        "group ops, which the run created",
+        "volume data, which the run created",
+        "kernel module overlay, which the run loaded",
+        "hold of docker-ce jq, which the run set",
+        "hold of tree, which the run released",
+    ]
+    assert (host.run / "leaves").read_text().splitlines() == made
+    host.before()
+    host.undo()
+    assert (host.run / "undo.left").read_text().splitlines() == made
+    # `provision rollback RUN` names the same.
+    home = folder / "runs"
+    home.mkdir()
+    host.run.rename(home / "r1")
+    frames, _ = run(shell, ["look/files.sh", "look/history.sh"], f"look_run {home} r1", path=folder / "bin")
+    assert stays("r1", Seen.of(frames)) == tuple(made)
 
 
 INTERRUPTED = "dpkg was interrupted on this host. provision apply --repair-packages repairs it"

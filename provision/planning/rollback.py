@@ -8,6 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from provision.dockerd import daemon_json
+from provision.lines import lines_of
 from provision.model import HostReport, Resource
 from provision.planning.undo_kinds import LINES
 from provision.remote.frames import RECORD, rows
@@ -43,8 +44,9 @@ def resources(
 
 def stays(run: str, record: HostReport) -> tuple[str, ...]:
     """What the rollback of a run leaves as it is, in words."""
-    said = (_stays(line, record) for line in _lines(run, record))
-    return tuple(text for text in said if text)
+    said = [_stays(line, record) for line in _lines(run, record)]
+    made = record.get("leaves", run)
+    return tuple(text for text in (*said, *(lines_of(made[0]) if made is not None else ())) if text)
 
 
 def _stays(line: Line, record: HostReport) -> str:

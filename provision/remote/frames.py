@@ -65,8 +65,10 @@ _COUNTS: Mapping[str, tuple[int, int]] = {
         ("candidates", "content", "file", "flavour", "forward", "hostname", "locks", "made", "made_of", "manifest"),
         (1, 1),
     ),
-    **dict.fromkeys(("module", "module_files", "moved", "packages", "path", "port", "project", "set_id"), (1, 1)),
-    **dict.fromkeys(("sha256", "socket_unit", "undeclared"), (1, 1)),
+    **dict.fromkeys(
+        ("leaves", "module", "module_files", "moved", "packages", "path", "port", "project", "set_id"), (1, 1)
+    ),
+    **dict.fromkeys(("leaves", "sha256", "socket_unit", "undeclared"), (1, 1)),
     **dict.fromkeys(("bridge", "containers", "folders", "groups", "kept", "run", "store", "sysctls", "users"), (2, 2)),
     **dict.fromkeys(("compose", "container", "service"), (3, 3)),
     "before": (1, 2),

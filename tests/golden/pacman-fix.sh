@@ -18,17 +18,17 @@ provision_main() {
 # fix/files.sh 2769afd3a400
 # fix/health.sh 8c55602f770f
 # resources/hostname.sh (fix) 2ee185028beb
-# fix/pkg_pacman.sh 64f07a2367d6
+# fix/pkg_pacman.sh 5bdc4f01fbb0
 # fix/place.sh 0710f2c99a6e
 # fix/progress.sh 9d0a03b56350
-# fix/restore.sh 365a808ea741
+# fix/restore.sh 2e46ff78b257
 # fix/services.sh d2d07df2cb2a
 # fix/svc_systemd.sh 39363467e007
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 0a7d3c044332
+# fix/transaction.sh b22de3940312
 # fix/undo_systemd.sh 9384930c6d49
-# resources/users.sh (fix) 35627b8ea414
-# fix.sh 5fd171d1b6f4
+# resources/users.sh (fix) e6e29515ad43
+# fix.sh 0e13c40adf2c
 run_private=
 case $1 in
     guard) begin_apart 20260101T000000-00000000; guard "${2-}"; exit 0 ;;

@@ -331,6 +331,15 @@ def test_access_that_a_failed_run_has_restricted_is_restored(docker_host: LabHos
     assert all("which the run restricted" in note for note in notes)
 
 
+def test_a_rollback_names_what_it_cannot_restore(docker_host: LabHost) -> None:
+    host = docker_host
+    failed = host.apply({"users": {"op": {"groups": ["ops"]}}, "engine": engine(), "volumes": {"data": {}}, **BROKEN})
+    left = [f"{thing}, which the run created" for thing in ("group ops", "volume data")]
+    assert (failed.counts, failed.done["restored"], failed.done["left"]) == ({"rolled_back": 1}, "partial", left)
+    assert host.sh("getent passwd op || echo none") == "none"
+    assert host.sh("docker volume ls -q; getent group ops >/dev/null && echo ops") == "data\nops"
+
+
 def test_a_look_at_a_silent_docker_names_the_way_out(docker_host: LabHost) -> None:
     """dockerd runs and gives no answer, as on a disk that hangs."""
     host = docker_host

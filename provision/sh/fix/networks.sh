@@ -77,6 +77,7 @@ volume_put() { # NAME WORD...
     volume_name=$1
     shift
     docker volume create "$@" "$volume_name" >/dev/null
+    leaves "volume $volume_name" created
 }
 
 # If a container that was renamed in this run still uses the volume, a rollback may start that container again. Then

@@ -170,7 +170,7 @@ key_distrust() { # FINGERPRINT...: nothing is left of a key whose file was repla
 }
 
 # apt-mark(8): no upgrade changes a held package. A step of provision may change it and leaves it held.
-pkg_hold() { # SECONDS hold|unhold NAME...
+pkg_mark() { # SECONDS hold|unhold NAME...
     apt_wait "$1"
     shift
     apt-mark -q "$@" 3>&-

@@ -60,7 +60,7 @@ rpm_lock_again() { # NAME...: those that are still installed
 }
 
 # provision locks exactly the installed version: an entry for another version is deleted first.
-pkg_hold() { # SECONDS hold|unhold NAME...
+pkg_mark() { # SECONDS hold|unhold NAME...
     rpm_wait "$1"
     hold_action=$2
     shift 2

@@ -4,7 +4,7 @@
 #
 # Files of a run that this part writes: `undo.units` (services whose files were restored, durable before the first of
 # them), `undo.said` (what was done, for the operator), `undo.waits` (what a rollback waits for), `undo.left` (what it
-# could not restore), `undo.mute` (docker does not answer).
+# could not restore), `undo.mute` (docker does not answer). And a file of the steps: `leaves` (what no rollback restores).
 
 # Record a change of this run that a rollback can't detect on the host.
 touched() { # KIND NAME
@@ -18,6 +18,19 @@ was_touched() { # KIND NAME
 undo_say() { # WORDS; a step that uses a function of the undo says nothing
     [ -n "${undo_bounded-}" ] || return 0
     printf '%s\n' "$*" >>"$run/undo.said"
+}
+
+# Record what this run has made and no rollback restores, when it exists. A rollback names it.
+leaves() { # WHAT VERB
+    [ -z "$run" ] || printf '%s, which the run %s\n' "$1" "$2" >>"$run/leaves"
+}
+
+pkg_hold() { # SECONDS hold|unhold NAME...
+    pkg_mark "$@"
+    hold_seen=released
+    [ "$2" = unhold ] || hold_seen='set'
+    shift 2
+    leaves "hold of $*" "$hold_seen"
 }
 
 undo_leave() { # WORDS: what is not as it was before the run

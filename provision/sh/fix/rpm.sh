@@ -112,7 +112,9 @@ key_distrust() { # FINGERPRINT...: in lower case
     for distrust_print in "$@"; do
         distrust_rest=${distrust_print%????????}
         for distrust_name in "gpg-pubkey-$distrust_print" "gpg-pubkey-${distrust_print#"$distrust_rest"}"; do
-            ! rpm -q --quiet "$distrust_name" 3>&- || rpm -e --allmatches "$distrust_name" 3>&-
+            rpm -q --quiet "$distrust_name" 3>&- || continue
+            rpm -e --allmatches "$distrust_name" 3>&-
+            leaves "key $distrust_print of rpm" removed
         done
     done
 }

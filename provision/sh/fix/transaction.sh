@@ -387,6 +387,7 @@ undo() { # REASON
         esac
     done <"$run/before"
     sweep "$run"
+    [ ! -f "$run/leaves" ] || cat "$run/leaves" >>"$run/undo.left"
     [ -z "$undo_units" ] || undo_created >>"$run_noise" 2>&1
     undo_note
     undo_each "$undo_list"

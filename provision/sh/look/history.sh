@@ -34,6 +34,7 @@ look_run() { # DIRECTORY RUN
         return 0
     fi
     emit before "$2" there "$(exec cat "$run_path/before")"
+    [ ! -f "$run_path/leaves" ] || emit leaves "$2" "$(exec cat "$run_path/leaves")"
     # shellcheck disable=SC2034 # files_ask uses it
     files_above='' files_more=
     while IFS=' ' read -r run_kind run_number run_file; do

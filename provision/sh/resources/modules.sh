@@ -33,4 +33,5 @@ look_module_files() {
 
 module_load() { # NAME
     modprobe -- "$1"
+    leaves "kernel module $1" loaded
 }

@@ -60,7 +60,9 @@ user_remove() { # NAME: the account; its home stays
 }
 
 group_ensure() { # NAME
-    getent group -- "$1" >/dev/null || groupadd -- "$1"
+    ! getent group -- "$1" >/dev/null || return 0
+    groupadd -- "$1"
+    leaves "group $1" created
 }
 
 member_add() { # USER GROUP
