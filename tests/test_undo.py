@@ -199,17 +199,18 @@ def test_a_removed_package_is_installed_again_or_named(
 def test_what_no_rollback_restores_is_named(shell: list[str], folder: Path) -> None:
     """Only what a step has really made: the group `old` existed before."""
     host = Host(shell, folder)
-    for name in ("docker", "groupadd", "modprobe", "apt-mark"):
+    for name in ("docker", "groupadd", "useradd", "modprobe", "apt-mark"):
         stub(folder / "bin", name, "exit 0")
     stub(folder / "bin", "getent", '[ "$3" = old ]')
     files = ["resources/users.sh", "resources/modules.sh", "fix/networks.sh", "fix/locks.sh", "fix/pkg_apt.sh"]
     lines = (
-        f"run={host.run}\ngroup_ensure old\ngroup_ensure ops\nvolume_put data\nmodule_load overlay\n"
+        f"run={host.run}\nuser_add -m op\ngroup_ensure old\ngroup_ensure ops\nvolume_put data\nmodule_load overlay\n"
         "apt_wait() { :; }\npkg_hold 5 hold docker-ce jq\npkg_hold 5 unhold tree"
     )
     _, done = run(shell, files, lines, path=folder / "bin", frame="fix.sh")
     assert done.returncode == 0, done.stderr
     made = [
+        "user op, which the run added",
         "group ops, which the run created",
         "volume data, which the run created",
         "kernel module overlay, which the run loaded",
@@ -217,8 +218,8 @@ def test_what_no_rollback_restores_is_named(shell: list[str], folder: Path) -> N
         "hold of tree, which the run released",
     ]
     assert (host.run / "leaves").read_text().splitlines() == made
-    host.before()
-    host.undo()
+    host.before("account absent op")
+    host.undo(files)
     assert (host.run / "undo.left").read_text().splitlines() == made
     # `provision rollback RUN` names the same.
     home = folder / "runs"

@@ -46,7 +46,8 @@ def stays(run: str, record: HostReport) -> tuple[str, ...]:
     """What the rollback of a run leaves as it is, in words."""
     said = [_stays(line, record) for line in _lines(run, record)]
     made = record.get("leaves", run)
-    return tuple(text for text in (*said, *(lines_of(made[0]) if made is not None else ())) if text)
+    found = dict.fromkeys((*said, *(lines_of(made[0]) if made is not None else ())))
+    return tuple(text for text in found if text)
 
 
 def _stays(line: Line, record: HostReport) -> str:

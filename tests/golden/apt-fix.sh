@@ -28,7 +28,7 @@ provision_main() {
 # resources/sysctl.sh (fix) ca4c4d5a9f89
 # fix/transaction.sh b22de3940312
 # fix/undo_systemd.sh 9384930c6d49
-# resources/users.sh (fix) e6e29515ad43
+# resources/users.sh (fix) b006bc7cf77b
 # fix.sh 0e13c40adf2c
 run_private=
 case $1 in

@@ -49,6 +49,8 @@ account_groups() { # NAME -> account_in: the groups of /etc/group that list it, 
 
 user_add() { # OPTION... NAME
     useradd "$@"
+    for add_name; do :; done
+    leaves "user $add_name" added
 }
 
 user_change() { # OPTION... NAME
