@@ -23,15 +23,15 @@ provision_main() {
 # fix/locks.sh 1177f7aaa7e6
 # fix/pkg_dnf5.sh 542d4f3c53da
 # fix/place.sh 0710f2c99a6e
-# fix/restore.sh 2e46ff78b257
+# fix/restore.sh 69b21bece1aa
 # fix/rpm.sh 57059343d7ec
 # fix/services.sh d2d07df2cb2a
 # fix/svc_systemd.sh 39363467e007
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh b22de3940312
+# fix/transaction.sh 0507bdc5c530
 # fix/undo_systemd.sh 9384930c6d49
 # resources/users.sh (fix) b006bc7cf77b
-# fix.sh 0e13c40adf2c
+# fix.sh 5fd171d1b6f4
 run_private=
 case $1 in
     guard) begin_apart 20260101T000000-00000000; guard "${2-}"; exit 0 ;;
