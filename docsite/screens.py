@@ -34,6 +34,10 @@ SCREENS: tuple[tuple[str, tuple[str, ...], int | None], ...] = (
     ("runs", ("runs",), None),
 )
 
+#: What only the lab has: its own mirror, the key that signs it, and this machine's control groups. `plan` is recorded
+#: with the settings that `provision init` writes. It reads the hosts, and asks no mirror.
+_OF_THE_LAB = re.compile(r"^ *(?:# The lab's |package_mirror:|package_fingerprint:|cgroup_driver:).*\n", re.MULTILINE)
+
 #: The screens that need no host.
 OFFLINE: tuple[tuple[str, tuple[str, ...], int | None], ...] = (("lint", ("lint", "daemon.json"), None),)
 
@@ -169,10 +173,13 @@ def main() -> None:
         lab = Lab("docs")
         try:
             lab.up(dict.fromkeys(lab.names(3), "trixie"))
-            shutil.rmtree(folder / "inventory")
-            (folder / "inventory").mkdir()
-            shutil.copy(lab.inventory_file, folder / "inventory/hosts.yml")
-            for screen in SCREENS:
+            hosts, settings = folder / "inventory/hosts.yml", folder / "inventory/group_vars"
+            hosts.write_text(_OF_THE_LAB.sub("", lab.inventory()))
+            plan, *others = SCREENS
+            record(*plan, folder)
+            shutil.rmtree(settings)
+            hosts.write_text(lab.inventory())
+            for screen in others:
                 record(*screen, folder)
         finally:
             lab.down()

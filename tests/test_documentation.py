@@ -291,6 +291,44 @@ def test_translations_have_the_same_sections(english: str, chinese: str) -> None
     assert code[0] == code[1], "the same commands"
 
 
+def test_the_picture_of_a_plan_shows_what_a_reader_would_see() -> None:
+    """Docker's own mirror and systemd's control groups, and not those of the lab in which it was recorded."""
+    picture = (ROOT / "docs/img/plan.svg").read_text(encoding="utf-8")
+    assert "https://download.docker.com/linux/debian" in picture
+    assert "native.cgroupdriver=systemd" in picture
+    for image in (ROOT / "docs/img").glob("*.svg"):
+        text = image.read_text(encoding="utf-8")
+        assert not re.search(r"198\.51\.100|cgroupfs", text), image
+
+
+def test_the_chinese_readme_links_every_page_of_the_english_one() -> None:
+    """To its translation where there is one."""
+
+    def linked(name: str) -> set[str]:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        return set(re.findall(r"\]\((docs/[^)#]+|[A-Z]+\.md)", text)) - {"README.md", "README.zh.md"}
+
+    translated = {page for page in linked("README.md") if (ROOT / "docs/zh" / Path(page).name).exists()}
+    english = linked("README.md") - translated
+    chinese = {f"docs/zh/{Path(page).name}" for page in translated}
+    assert {"docs/inventory.md", "docs/ssh.md", "docs/concepts/comparison.md"} <= english
+    assert len(chinese) > 5
+    assert english | chinese == linked("README.zh.md")
+
+
+def test_the_chinese_comparison_says_that_a_failed_change_stays_half_done() -> None:
+    rows = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh.md")]
+    cells = [
+        next(
+            line
+            for line in text.splitlines()
+            if "| host rolls back |" in line or ("主机自行回滚" in line and "|" in line)
+        )
+        for text in rows
+    ]
+    assert cells[0].count("stays half-done") == cells[1].count("停留在变更到一半的状态") == 3
+
+
 def test_the_readmes_link_to_each_other() -> None:
     assert "(README.zh.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert "(README.md)" in (ROOT / "README.zh.md").read_text(encoding="utf-8")
