@@ -177,7 +177,8 @@ def test_the_editor_finds_the_schema() -> None:
     schema = json.loads(found[Path("playbooks") / name])
     assert schema["title"] == "provision playbook"
     assert "!secret scalar" in json.loads(found[Path(".vscode/settings.json")])["yaml.customTags"]
-    assert ".provision/" in found[Path(".gitignore")].decode().splitlines()
+    # plan.json is the plan file of the documentation.
+    assert {".provision/", "*.plan", "plan.json", "plan.json.sig"} <= {*found[Path(".gitignore")].decode().splitlines()}
 
 
 def init(folder: Path, *words: str, home: Path | None = None) -> subprocess.CompletedProcess[str]:

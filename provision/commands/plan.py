@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from provision.commands import clustering, options, running
 from provision.commands.authorities import announce
-from provision.commands.reporters import whoami
+from provision.commands.reporters import whoami, writable
 
 if TYPE_CHECKING:
     from provision.load import Loaded
@@ -39,8 +39,10 @@ def run(args: argparse.Namespace) -> int:
 
     if args.sign is not None and args.out is None:
         raise UsageError("--sign needs --out FILE")
-    if args.out is not None and not args.out.parent.is_dir():
-        raise UsageError(f"--out {args.out}: there is no directory {args.out.parent}")
+    if args.sign is not None and not args.sign.is_file():
+        raise UsageError(f"--sign {args.sign}: there is no such key file")
+    if args.out is not None:
+        writable(args.out)
     plans = None if args.out is None else _Plans(args)
     status = _plan(args, plans)
     if plans is not None and status != 1:

@@ -108,11 +108,11 @@ class Listeners:
         if getattr(args, "metrics", None) is not None:
             from provision.report.metrics import Metrics
 
-            self.add(str(args.metrics), Metrics(_writable(args.metrics), str(args.playbook)))
+            self.add(str(args.metrics), Metrics(writable(args.metrics), str(args.playbook)))
         if getattr(args, "junit", None) is not None:
             from provision.report.junit import Junit
 
-            self.add(str(args.junit), Junit(_writable(args.junit)))
+            self.add(str(args.junit), Junit(writable(args.junit)))
         if not hasattr(args, "webhook") or not (url := args.webhook or os.environ.get("PROVISION_WEBHOOK")):
             return None
         if problem := options.no_address(url):
@@ -142,7 +142,7 @@ def visibly(listener: Callable[[Shown], None]) -> Callable[[Event], None]:
     return lambda event: listener(shown(event))
 
 
-def _writable(path: Path) -> Path:
+def writable(path: Path) -> Path:
     """Check now that a file can be written: the end of the run is too late to find out."""
     import tempfile
 
