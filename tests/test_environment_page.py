@@ -81,7 +81,7 @@ def read_by_code() -> set[str]:
     for path in CODE.rglob("*.py"):
         for name, _ in accesses(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(name, ast.Constant):
-                found.add(name.value)
+                found.add(str(name.value))
     return found
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import io
 import json
 import os
 import re
 import urllib.parse
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,6 +95,31 @@ def test_base64_of_a_longer_text_with_a_secret_is_masked(
     assert len(tail) <= 12 + len(" refused")
     assert "Basic" in head
     assert "refused" in tail
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "words"),
+    [
+        (VALUE, lambda value: value[: len(value) // 2], "its first half"),
+        (VALUE, lambda value: f"{value[:5]}-{value[5:]}", "a character in between"),
+        ("abc", str, "fewer than 4 characters"),
+        ("abcd", lambda value: _b64(f"user:{value}:x"), "of fewer than 5"),
+        ("first-line\nshort\n", lambda value: value.split("\n")[1], "fewer than 8 characters"),
+        (VALUE, lambda value: re.sub("(.{10})", "\\1\n", _b64(value)), "wrapped into lines"),
+        (VALUE, lambda value: base64.b32encode(value.encode()).decode(), "base32"),
+        (VALUE, lambda value: hashlib.sha256(value.encode()).hexdigest(), "hashed"),
+        (VALUE, lambda value: zlib.compress(value.encode()).hex(), "compressed"),
+        (VALUE, lambda value: value[::-1], "reversed"),
+    ],
+)
+def test_the_documentation_names_each_form_that_is_not_masked(
+    value: str, form: Callable[[str], str], words: str, known: Callable[..., str]
+) -> None:
+    """If one of these forms is masked one day, docs/security.md must no longer name it."""
+    known(value)
+    assert secret.mask(form(value)) == form(value)
+    page = (Path(__file__).parent.parent / "docs/security.md").read_text(encoding="utf-8")
+    assert words in page.split("### What masking cannot do")[1].split("\n## ")[0]
 
 
 def test_each_line_of_a_key_is_masked(known: Callable[..., str]) -> None:
