@@ -21,6 +21,9 @@ OUTSIDE = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 #: words. A rule is still found first by its ID.
 LAST = ("lint/", "reference/api.md", "CHANGELOG.md")
 
+#: The tabs of the navigation on a Chinese page. Most of their pages are English.
+TABS = {"Home": "首页", "Start": "入门", "Guides": "指南", "Concepts": "概念", "Reference": "参考", "Project": "项目"}
+
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Add the pages that the nav does not name."""
@@ -63,8 +66,13 @@ def _up(page: Page) -> str:
 
 
 def on_page_context(context: dict[str, Any], page: Page, config: MkDocsConfig, nav: Any) -> dict[str, Any]:
-    """Set the language of the site's own texts (search, table of contents) and the page's ``lang`` to the page's."""
-    config.theme["language"] = "zh" if page.file.src_uri.startswith("zh/") else "en"
+    """Set the language of the site's own texts (search, table of contents, tabs) and the page's ``lang`` to the
+    page's."""
+    chinese = page.file.src_uri.startswith("zh/")
+    config.theme["language"] = "zh" if chinese else "en"
+    names = TABS if chinese else {name: english for english, name in TABS.items()}
+    for item in nav.items:
+        item.title = names.get(item.title, item.title)
     return context
 
 

@@ -383,3 +383,7 @@ def test_the_site_loads_nothing_from_other_hosts(tmp_path: Path) -> None:
         assert not re.findall(r"url\([\"']?(?:https?:)?//[^)]+", style.read_text(encoding="utf-8")), style
     assert 'lang="zh"' in (site / "zh/index.html").read_text(encoding="utf-8")
     assert 'lang="en"' in (site / "index.html").read_text(encoding="utf-8")
+    for page in site.rglob("*.html"):
+        tabs = re.findall(r'md-tabs__link">\s*(.+?)\s*</a>', page.read_text(encoding="utf-8"), re.DOTALL)
+        chinese = page.relative_to(site).parts[0] == "zh"
+        assert page.name == "404.html" or tabs[:2] == (["首页", "入门"] if chinese else ["Home", "Start"]), page

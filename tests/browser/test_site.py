@@ -27,6 +27,9 @@ PAGES = (
     "start/first-host.html",
     "start/fleet.html",
     "guides/rollback.html",
+    "guides/troubleshooting.html",
+    "environment.html",
+    "versions.html",
     "concepts/comparison.html",
     "concepts/stages.html",
     "transactions.html",
@@ -37,6 +40,7 @@ PAGES = (
     "zh/index.html",
     "zh/first-host.html",
     "zh/reference-setup.html",
+    "zh/troubleshooting.html",
 )
 
 #: The texts of a page whose contrast is below WCAG 2.1's 1.4.3 (4.5; 3 for large text), each with its ratio. Colours
