@@ -301,17 +301,48 @@ def test_a_script_that_hangs_is_killed_with_its_children(project: Project) -> No
     assert not alive(int((project.folder / "child").read_text()))
 
 
-@pytest.mark.parametrize("name", ["playbooks/site.yml", "inventory/pipe.yml", "inventory/group_vars/all.yml"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("playbooks/site.yml", "playbooks/site.lock.yml", "playbooks/ca/lab.crt", "ansible.cfg"),
+        *("inventory/pipe.yml", "inventory/hosts", "inventory/more.ini", "inventory/more.toml", "keys/id"),
+        *("inventory/group_vars/all.yml", "inventory/group_vars/docker/x.yml", "inventory/host_vars/web1"),
+        *("inventory/host_vars/web1/deep/x.json", "limit"),
+    ],
+)
 def test_a_pipe_in_place_of_a_file_is_an_error(project: Project, name: str) -> None:
-    project.spec("packages: [curl]")
+    project.spec("engine: {registries: {registry.example: {authority: lab}}}")
+    if name == "limit":
+        project.write("playbooks/site.yml", "- {name: Site, hosts: '@limit', spec: {packages: [curl]}}\n")
+    if name == "keys/id":
+        project.write("inventory/host_vars/web1.yml", "ansible_ssh_private_key_file: ../../keys/id\n")
     path = project.folder / name
     path.unlink(missing_ok=True)
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     os.mkfifo(path)
     argv = [sys.executable, "-m", "provision", "lint"]
     done = subprocess.run(argv, cwd=project.folder, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
     assert "is a pipe, not a file" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["group_vars/docker.yml", "group_vars/all/x.yml", "host_vars/web1", "more.yml"])
+def test_a_link_without_its_target_is_an_error(project: Project, name: str) -> None:
+    path = project.folder / "inventory" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to("nowhere.yml")
+    with pytest.raises(SpecError, match=f"{name}:1: can't be read: No such file"):
+        project.inventory().scope("web1")
+
+
+def test_the_config_that_the_environment_names_is_the_one_that_ansible_reads(project: Project) -> None:
+    project.write("ansible.cfg", "[defaults]\ninventory = fleet.ini\n")
+    project.write("fleet.ini", "[web]\nfrom_cfg\n")
+    words = ["inventory", "--list-hosts", "all"]
+    assert provision(project, *words, ANSIBLE_CONFIG="/dev/null").stdout == "web1\n"
+    done = provision(project, *words, ANSIBLE_CONFIG="nowhere.cfg")
+    assert done.stdout == "from_cfg\n", "as in Ansible"
+    assert "warning: ANSIBLE_CONFIG: there is no nowhere.cfg; the next ansible.cfg is read" in done.stderr
 
 
 def test_a_pipe_that_the_shell_opened_is_read(project: Project) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from provision.errors import SpecError
 from provision.transport import known_hosts
 
 
@@ -88,3 +90,9 @@ def test_a_key_of_a_first_contact_is_appended_as_one_line(tmp_path: Path, keys: 
 def test_entries_have_the_names_that_openssh_writes() -> None:
     assert known_hosts.entry("a", 22) == "a"
     assert known_hosts.entry("a", 2222) == "[a]:2222"
+
+
+def test_a_pipe_in_place_of_a_known_hosts_file_is_an_error(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "known_hosts")
+    with pytest.raises(SpecError, match="known_hosts:1: is a pipe, not a file"):
+        known_hosts.read(tmp_path / "known_hosts")

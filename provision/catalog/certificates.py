@@ -10,7 +10,7 @@ from provision.errors import Where
 from provision.project.host_config import Context, HostConfig
 from provision.secrets import secret
 from provision.secrets.authority import Wanted, ca_file, leaf_files
-from provision.text import confinement
+from provision.text import limits
 
 
 def wanted(configs: Iterable[HostConfig]) -> dict[str, tuple[Wanted, ...]]:
@@ -56,8 +56,7 @@ def of_authority(at: Setting, authority: str, *path: str) -> bytes:
             *path,
             hint="provision secrets ca creates what is missing, and so does apply",
         )
-    confinement.check(file)
-    return file.read_bytes()
+    return limits.read(file)
 
 
 def given(at: Setting, one: Wanted) -> tuple[bytes, str]:
@@ -72,5 +71,4 @@ def given(at: Setting, one: Wanted) -> tuple[bytes, str]:
             *("registry", "tls", "ca"),
             hint="provision secrets ca creates what is missing, and so does apply",
         )
-    confinement.check(certificate)
-    return certificate.read_bytes(), secret.declare(f"key_{one.name}", {"age": key.name}, Where(key, 1))
+    return limits.read(certificate), secret.declare(f"key_{one.name}", {"age": key.name}, Where(key, 1))

@@ -159,8 +159,11 @@ def read() -> Config:
     """The configuration for the working directory. Raises :class:`SpecError` for one that can't be read."""
     notes: list[Note] = []
     for path in _places(notes):
-        if path.is_file() and os.access(path, os.R_OK):
+        if not path.exists() or path.is_dir():
+            continue
+        if os.access(path, os.R_OK):
             return _parsed(path, notes, named=path != _here())
+        notes.append(Note(f"{path} is not read: this account may not read it", loud=True))
     return Config(notes=(*notes, *_not_followed(Config())))
 
 
@@ -169,8 +172,10 @@ def _places(notes: list[Note]) -> list[Path]:
     if named := os.environ.get("ANSIBLE_CONFIG"):
         path = Path(named).expanduser()
         found.append(path / "ansible.cfg" if path.is_dir() else path)
+        if not found[0].exists():
+            notes.append(Note(f"ANSIBLE_CONFIG: there is no {found[0]}; the next ansible.cfg is read", loud=True))
     here = _here()
-    if here.is_file():
+    if here.exists():
         if here.parent.stat().st_mode & stat.S_IWOTH:
             notes.append(Note(f"{here} is not read: every user may write to its directory", loud=True))
         else:

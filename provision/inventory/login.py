@@ -14,7 +14,7 @@ from provision.errors import Note, SpecError, Where
 from provision.inventory import ssh_words
 from provision.model import ANSWER_LIMIT, Login
 from provision.secrets.secret import holds, reveal
-from provision.text import confinement
+from provision.text import confinement, limits
 from provision.text.render import Scope
 from provision.text.yamlfile import REACHING, Map
 
@@ -242,7 +242,7 @@ def _readable(path: Path, scope: Scope, name: str) -> Path:
         # The machine that lints a third party's project has none of its keys.
         return path
     try:
-        with open(path, "rb"):
+        with limits.opened(path):
             return path
     except OSError as error:
         raise _refused(scope, name, f"key file {path} can't be read: {error.strerror}") from error

@@ -10,6 +10,7 @@ One variable is special: each step does not replace ``spec`` but refines it (map
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -83,7 +84,8 @@ class Variables:
 
     def _found(self, root: Path, name: str) -> list[Path]:
         """The first of ``name``, ``name.yml`` ... that exists, as in Ansible: ``web/`` hides ``web.yml``."""
-        there = [path for suffix in _SUFFIXES if (path := root / f"{name}{suffix}").exists()]
+        # lexists: a link without its target is an error, and not a file that is not there.
+        there = [path for suffix in _SUFFIXES if os.path.lexists(path := root / f"{name}{suffix}")]
         for path in there[1:]:
             text = f"{path} is not read: {there[0].name} in the same directory takes precedence, as in Ansible"
             self.tree.notes.append(Note(text, loud=True))
@@ -114,8 +116,8 @@ def _inside(folder: Path) -> list[Path]:
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
         if path.name.startswith(".") or path.name.endswith("~"):
             continue
-        if path.is_dir() and not path.suffix:
-            found += _inside(path)
-        elif path.is_file() and path.suffix in _SUFFIXES:
+        if path.is_dir():
+            found += [] if path.suffix else _inside(path)
+        elif path.suffix in _SUFFIXES:
             found.append(path)
     return found

@@ -32,6 +32,7 @@ from paramiko.pkey import PKey, PublicBlob, UnknownKeyType
 from provision.errors import SpecError, Where
 from provision.lines import lines_of
 from provision.model import Login
+from provision.text import limits
 from provision.transport.known_hosts import public_blob
 from provision.transport.prompter import Prompter, quoted
 from provision.transport.public_key import Handler, Question
@@ -111,7 +112,7 @@ def may_ask(prompter: Prompter, target: Target) -> bool:
 def _private(path: Path, passphrase: str | None) -> PKey:
     """Parse a key in any format that ssh accepts: OpenSSH's own, PEM, PKCS#8. As ssh does, refuse a file of this
     account that other accounts can read or write (authfile.c, sshkey_perm_ok)."""
-    with open(path, "rb") as file:
+    with limits.opened(path) as file:
         stat, data = os.fstat(file.fileno()), file.read()
     if b"PRIVATE KEY" in data and stat.st_uid == os.getuid() and stat.st_mode & 0o077:
         raise Unprotected(

@@ -16,7 +16,9 @@ from msgspec import Struct
 from paramiko.message import Message
 from paramiko.pkey import PKey
 
+from provision.errors import SpecError
 from provision.lines import lines_of
+from provision.text import limits
 from provision.transport import known_hosts
 from provision.transport.failure import HostError
 from provision.transport.known_hosts import Known, KnownHosts, fingerprint
@@ -248,8 +250,9 @@ def revoked(path: Path, blob: bytes) -> bool:
     """Whether RevokedHostKeys has a key. The file is a list of public keys, or a KRL (ssh-keygen(1)). As ssh does,
     treat every key as revoked where the file can't be read."""
     try:
-        data = path.read_bytes()
-    except OSError:
+        with limits.opened(path) as file:
+            data = file.read()
+    except (OSError, SpecError):
         return True
     if not data.startswith(b"SSHKRL\n\0"):
         lines = (line.split() for line in lines_of(data.decode("utf-8", "replace")))

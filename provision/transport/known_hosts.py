@@ -18,6 +18,7 @@ from msgspec import Struct, field
 
 from provision.errors import SpecError, Where
 from provision.lines import lines_of
+from provision.text import limits
 
 Marker = Literal["", "@cert-authority", "@revoked"]
 
@@ -107,7 +108,8 @@ def read(path: Path) -> KnownHosts:
     Raises :class:`SpecError` for a file without read permission.
     """
     try:
-        data = path.read_bytes()
+        with limits.opened(path) as file:
+            data = file.read()
         known = parsed(path, data.decode("utf-8", "replace"))
         known.size = len(data)
         return known
