@@ -725,6 +725,7 @@ HUGE = [
     ("{{ 'x' | comment(prefix_count=-1e9, postfix_count=1e9) }}", 'filter "comment" makes more than'),
     ("{{ 'x' | comment(prefix_count=10**9) }}", 'filter "comment" has a width'),
     ("{{ 'a' | regex_search('(?:a|a)*b') }}", "repeats no group that repeats or chooses itself"),
+    ("{{ 'a' | regex_search('(?:a|a)' * 60 ~ 'b') }}", "takes more than 100,000 steps"),
     ("{{ 'a' | regex_search('a' * 9999999) }}", "takes more than 100,000 steps"),
     ("{{ ('a' * 9999) | regex_search('[ab]' * 2000 ~ 'c') }}", "takes more than 100,000 steps"),
     ("{{ ('a' * 9999) | regex_findall('.*.*x') }}", "takes more than 100,000 steps"),
