@@ -85,7 +85,7 @@ class File(Struct, frozen=True):
         if file.sha256 == digest(self._bytes()) or self._means_the_same(file.content):
             return {**state, "content": self._declared()}
         if self.hidden:
-            return {**state, "content": Withheld("another content, not shown" if self.literal else "another secret")}
+            return {**state, "content": Withheld("another content, not shown")}
         if not open_mode(self.mode):
             return {**state, "content": withheld(file.sha256, report.salt, file.size)}
         return {**state, "content": disclosed(file, report)}

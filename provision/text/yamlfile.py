@@ -192,8 +192,10 @@ def bounded(path: Path, text: str) -> Any:
     try:
         _check_size(path, text)
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+    except yaml.MarkedYAMLError as error:
+        raise _syntax_error(path, error, text) from error
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError) as error:
-        raise SpecError(f"not YAML: {error}", where=Where(path, 1)) from error
+        raise SpecError(f"not YAML: {' '.join(str(error).split())}", where=Where(path, 1)) from error
 
 
 def _check_size(path: Path, text: str) -> None:
@@ -262,6 +264,9 @@ def _syntax_error(path: Path, error: yaml.MarkedYAMLError, text: str) -> SpecErr
     mark = error.problem_mark or error.context_mark
     problem = error.problem or "not YAML"
     number = mark.line + 1 if mark else 1
+    if "maximum nesting depth" in problem:  # libyaml's own limit, since PyYAML 6.0.4
+        more, hint = limits.more(limits.DEPTH), limits.hint(limits.DEPTH)
+        return SpecError(f"the value is nested {more}", where=Where(path, number), hint=hint)
     # The error is often on the line below. (YAML ends a line at more characters than a newline.)
     lines = text.split("\n")[max(0, number - 2) : number]
     line, column = (lines[-1], mark.column) if mark and lines else ("", 0)
