@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,13 @@ def test_a_wrong_host_key_is_refused_before_a_session(host: LabHost, tmp_path: P
         assert outcome.err == "", "one message, without paramiko's own"
     assert known.read_text().count("\n") == 1, "a changed key must never be stored"
     assert host.sessions() - before == 1, "one, of the test's own count"
+
+
+@builtin
+def test_provision_ssh_runs_a_command_with_the_login_of_the_inventory(host: LabHost) -> None:
+    argv = [sys.executable, "-m", "provision", "ssh", "-i", str(host.inventory()), host.name, "id -un; exit 7"]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (7, "root\n"), done.stderr
 
 
 @pytest.mark.parametrize("command", ["plan", "apply"])
