@@ -190,12 +190,18 @@ def test_help_imports_nothing_heavy(words: list[str]) -> None:
 
 
 _INTERRUPTED = """
-import builtins, sys
+import builtins, signal, sys, weakref
 sys.argv = ["provision", "lint"]
 ordinary = builtins.__import__
+class Lock: pass
 def interrupted(name, *rest):
-    if name == NAME:
+    if name == NAME and not INTO_CALLBACK:
         raise KeyboardInterrupt
+    if name == NAME:
+        # As importlib does for each module. An exception in the callback is ignored.
+        lock = Lock()
+        kept = weakref.ref(lock, lambda _: signal.raise_signal(signal.SIGINT))
+        del lock
     return ordinary(name, *rest)
 from provision.start import console
 builtins.__import__ = interrupted
@@ -203,10 +209,21 @@ console()
 """
 
 
-@pytest.mark.parametrize("module", ["argparse", "yaml", "jinja2", "pydantic", "provision.load", "provision.lint.rules"])
-def test_ctrl_c_in_an_import_is_no_traceback(project: Project, module: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "into_callback"),
+    [
+        ("argparse", False),
+        ("argparse", True),
+        ("jinja2", True),
+        ("pydantic", True),
+        ("yaml", True),
+        ("provision.load", False),
+        ("provision.lint.rules", True),
+    ],
+)
+def test_ctrl_c_in_an_import_ends_the_command(project: Project, module: str, into_callback: bool) -> None:
     project.spec("packages: [curl]")
-    code = f"NAME = {module!r}{_INTERRUPTED}"
+    code = f"NAME, INTO_CALLBACK = {module!r}, {into_callback}{_INTERRUPTED}"
     done = subprocess.run([sys.executable, "-c", code], cwd=project.folder, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "provision: interrupted\n")
 
