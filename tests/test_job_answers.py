@@ -79,7 +79,7 @@ def _rolled_back(failed_undo: str, stays: str) -> HostError:
 def test_a_complete_rollback_leaves_nothing() -> None:
     failure = _rolled_back("", "").failure
     assert (failure.rolled_back, failure.left) == (True, ())
-    assert "could not be restored" not in failure.detail
+    assert "not as before the run" not in failure.detail
 
 
 def test_a_partial_rollback_names_what_it_left() -> None:
@@ -93,7 +93,7 @@ def test_a_partial_rollback_names_what_it_left() -> None:
     )
     assert failure.detail.splitlines() == [
         "the rollback: restored /etc/one",
-        "could not be restored:",
+        "not as before the run:",
         *failure.left,
     ]
 

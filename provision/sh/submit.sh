@@ -91,14 +91,15 @@ job_systemd() { # RUN SECONDS|-
         job_unit "$1" /bin/sh "$run/job" run || job_refused
 }
 
-# systemd reports only that the unit was not found where it had no space to write it.
+# What systemd-run has said is the message, except where systemd had no space to write the unit: then it says only that
+# the unit was not found.
 job_refused() {
     (printf '%65536s' '' >"$run_folder/probe") 2>/dev/null || {
         rm -f "$run_folder/probe"
         fail "/run has no space left, so systemd cannot start the job; free some of it (df /run)"
     }
     rm -f "$run_folder/probe"
-    fail "systemd did not start the job"
+    return 1
 }
 
 job_unit() { # RUN WORD...

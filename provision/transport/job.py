@@ -421,7 +421,7 @@ def _rollback(progress: _Progress) -> dict[str, Any]:
     if not lines and not left:
         lines = ["the rollback: nothing had to be restored"]
     if left:
-        lines += ["could not be restored:", *left]
+        lines += ["not as before the run:", *left]
     return {"detail": "\n".join(lines), "left": left}
 
 

@@ -185,7 +185,8 @@ def blocked(host: Host, packages: Sequence[str]) -> dict[str, str]:
     for line in lines_of(host.run(f"apt-cache policy {' '.join(map(shlex.quote, packages))}").stdout):
         if line and not line.startswith(" "):
             name = line.rstrip(":")
-        elif re.search(r"\s-\d+(\s|$)", line) or line.strip() == "Candidate: (none)":
+        # Without such a row a package may also have no candidate: apt knows names that no archive has.
+        elif re.search(r"\s-\d+(\s|$)", line):
             found.setdefault(name, line.strip())
     return found
 

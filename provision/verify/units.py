@@ -36,6 +36,24 @@ def undeclared(host: Host, unit: str, declared: Iterable[str]) -> dict[str, list
     return {path: lines for path, lines in found.items() if lines}
 
 
+def started_at_boot(host: Host, unit: str) -> bool:
+    """Whether what ``default.target`` reaches wants or requires this unit at the next boot, when the links below /run
+    are gone (systemd.unit(5), "Unit File Load Path")."""
+    text = host.check_output("systemctl list-dependencies --plain --no-pager default.target")
+    reached = {line.strip() for line in text.split("\n")} | {"default.target"}
+    # A property that an older systemd does not know is not in its answer.
+    seen = show(host, unit, "WantedBy", "RequiredBy", "UpheldBy")
+    wanted = {name for names in seen.values() for name in names.split()}
+    runtime = _linked(host, unit, "/run/systemd/system") - _linked(host, unit, "/etc/systemd/system", *_VENDOR)
+    return bool(reached & (wanted - runtime))
+
+
+def _linked(host: Host, unit: str, *folders: str) -> set[str]:
+    """The units that have a link to this one in their directory of wanted or required units."""
+    found = host.run(f"find {' '.join(folders)} -path '*.[wru]*/'%s", unit).stdout.split("\n")
+    return {path.split("/")[-2].rpartition(".")[0] for path in found if path}
+
+
 def command(host: Host, unit: str, declared: dict[str, str]) -> list[str]:
     """The words of ``ExecStart=`` by the distribution's unit file and the declared texts, in systemd's order. A word
     that begins with "$" stands for words from the environment. Empty where no file has the directive."""

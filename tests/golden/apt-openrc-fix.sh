@@ -21,11 +21,11 @@ provision_main() {
 # fix/locks.sh 1177f7aaa7e6
 # fix/pkg_apt.sh 0e17f0ad88e2
 # fix/place.sh 0710f2c99a6e
-# fix/restore.sh 69b21bece1aa
+# fix/restore.sh 4a8c7d750991
 # fix/services.sh d2d07df2cb2a
-# fix/svc_openrc.sh 16be44a9ab2c
+# fix/svc_openrc.sh 0f3dc5ae9fe8
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 0507bdc5c530
+# fix/transaction.sh 7a5f4510c3dd
 # fix/undo_openrc.sh fd3915cfcbc9
 # resources/users.sh (fix) b006bc7cf77b
 # fix.sh 5fd171d1b6f4

@@ -26,12 +26,12 @@ provision_main() {
 # fix/pkg_rpm.sh 1358111ab0a2
 # fix/place.sh 0710f2c99a6e
 # fix/progress.sh 9d0a03b56350
-# fix/restore.sh 69b21bece1aa
+# fix/restore.sh 4a8c7d750991
 # fix/rpm.sh 57059343d7ec
 # fix/services.sh d2d07df2cb2a
 # fix/svc_systemd.sh 39363467e007
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 0507bdc5c530
+# fix/transaction.sh 7a5f4510c3dd
 # fix/undo_systemd.sh 9384930c6d49
 # resources/users.sh (fix) b006bc7cf77b
 # fix.sh 5fd171d1b6f4

@@ -78,6 +78,19 @@ def test_docker_on_a_host_with_openrc(new_host: NewHost) -> None:
     applied(host.apply({**spec, "files": {"/etc/conf.d/docker": {"content": "rc_nicelevel=1\n"}}}))
     assert host.sh("cat /run/docker.pid") != before
     applied(host.apply(spec))
+    # A rollback ends the programs of its run, and not the supervisor of a service that the run has restarted.
+    fails = {
+        "files": {
+            "/etc/conf.d/docker": {"content": "rc_nicelevel=2\n"},
+            "/etc/init.d/zz-fails": {"content": "#!/sbin/openrc-run\nstart() { return 1; }\n", "mode": "0755"},
+        },
+        "services": {"zz-fails": {"running": True}},
+    }
+    undone = host.apply({**spec, **fails})
+    assert (undone.counts, undone.done["restored"]) == ({"rolled_back": 1}, "complete"), undone.out
+    assert "service:docker svc_settle" in undone.done["error"]["done"], undone.out
+    assert host.sh("cat /proc/$(cat /run/supervise-docker.pid)/comm; pgrep -c '^dockerd$'") == "supervise-daemo\n1"
+    applied(host.apply(spec), "ok")
     # A crashed daemon is started again, although OpenRC reports it as started.
     host.sh("rc-service docker stop; rc-update -q del docker default")
     planned = host.plan()

@@ -83,13 +83,7 @@ undo_note() {
 undo_tell() { # KIND WORD REST: it was restored
     case $1 in
         absent) undo_say "removed $3" ;;
-        folder)
-            if [ -d "$3" ]; then
-                undo_leave "directory $3: it is not empty"
-            else
-                undo_say "removed $3"
-            fi
-            ;;
+        folder) [ -d "$3" ] || undo_say "removed $3" ;;
         file) undo_say "restored $3" ;;
         owned) undo_say "restored the owner and mode of $3" ;;
     esac
@@ -328,9 +322,11 @@ session_runs() { # SESSION [RUN]
         esac
         [ "${session_stat%% *}" != $$ ] || continue
         [ -z "$session_run" ] || grep -qsF -e "PROVISION_RUN=$session_run" -- "${session_file%stat}environ" || continue
-        session_all="$session_all ${session_stat%% *}"
         session_name=${session_stat#*(}
         session_name=${session_name%)*}
+        # OpenRC's supervisor stays in the session that has started its service, and belongs to the service.
+        [ "$session_name" != supervise-daemo ] || continue
+        session_all="$session_all ${session_stat%% *}"
         [ -z "$session_manager" ] || continue
         session_who="$session_name (pid ${session_stat%% *})"
         case $session_name in
@@ -376,6 +372,19 @@ bounded() { # SECONDS PROGRAM WORD...
         return
     fi
     timeout -s KILL "$@"
+}
+
+# A directory is tried once for each file that the run put into it, so only the end shows whether it stays.
+undo_folders() {
+    folders_seen=$nl
+    while IFS=' ' read -r folders_kind _ folders_path; do
+        [ "$folders_kind" = folder ] && [ -d "$folders_path" ] || continue
+        case $folders_seen in
+            *"$nl$folders_path$nl"*) continue ;;
+        esac
+        folders_seen=$folders_seen$folders_path$nl
+        undo_leave "directory $folders_path: it is not empty"
+    done <"$run/before"
 }
 
 # A rollback keeps the packages that the run has installed or changed. It reports them, and what an interrupted package

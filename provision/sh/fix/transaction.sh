@@ -401,6 +401,7 @@ undo() { # REASON
     undo_absent
     undo_failed=$undo_failed$undo_stays
     undo_ended >>"$run_noise" 2>&1 || :
+    undo_folders
     ! was_touched package - || undo_versions >>"$run_noise" 2>&1 || :
     rm -f "$run/aside" "$run/volumes"
     emit undone "$1" "$undo_failed" "$(cat "$run/undo.said" 2>/dev/null)" "$(cat "$run/undo.left" 2>/dev/null)"

@@ -168,9 +168,9 @@ def test_service_at_boot(host: Host, boot_engine: Named) -> None:
     """What the machine starts by default also starts docker. A unit may be enabled for a target that nothing starts."""
     if not uses_systemd(host):
         pytest.skip("only systemd has targets")
-    found = host.check_output("systemctl list-dependencies --plain --no-pager default.target")
-    started = "docker.service" in {line.strip() for line in lines_of(found)}
-    assert started, "no target that the boot reaches starts docker: systemctl reenable docker; systemctl set-default"
+    assert units.started_at_boot(host, "docker.service"), (
+        "no target that the boot reaches starts docker: systemctl reenable docker; systemctl set-default"
+    )
 
 
 def test_boot_unit(host: Host, boot_unit: Named) -> None:
