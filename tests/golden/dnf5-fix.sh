@@ -23,7 +23,7 @@ provision_main() {
 # fix/locks.sh 1177f7aaa7e6
 # fix/pkg_dnf5.sh 542d4f3c53da
 # fix/place.sh 0710f2c99a6e
-# fix/restore.sh 4a8c7d750991
+# fix/restore.sh 1eb0ae09fa17
 # fix/rpm.sh 57059343d7ec
 # fix/services.sh d2d07df2cb2a
 # fix/svc_systemd.sh 39363467e007

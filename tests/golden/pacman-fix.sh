@@ -21,7 +21,7 @@ provision_main() {
 # fix/pkg_pacman.sh 5bdc4f01fbb0
 # fix/place.sh 0710f2c99a6e
 # fix/progress.sh 9d0a03b56350
-# fix/restore.sh 4a8c7d750991
+# fix/restore.sh 1eb0ae09fa17
 # fix/services.sh d2d07df2cb2a
 # fix/svc_systemd.sh 39363467e007
 # resources/sysctl.sh (fix) ca4c4d5a9f89

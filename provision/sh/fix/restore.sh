@@ -378,7 +378,8 @@ bounded() { # SECONDS PROGRAM WORD...
 undo_folders() {
     folders_seen=$nl
     while IFS=' ' read -r folders_kind _ folders_path; do
-        [ "$folders_kind" = folder ] && [ -d "$folders_path" ] || continue
+        [ "$folders_kind" = folder ] || continue
+        [ -d "$folders_path" ] || continue
         case $folders_seen in
             *"$nl$folders_path$nl"*) continue ;;
         esac
