@@ -80,6 +80,8 @@ def test_filters_have_ansibles_results(value: Any, template: str, expected: obje
         ("{{ x is exists }}", "No test named 'exists'. (it reads the controller's files"),
         ("{{ x is ansible.utils.in_network('a') }}", "(Ansible's tests of collections are not supported"),
         ("{{ hostvars['nope'].x }}", "hosts.yml:4: v: undefined variable: hostvars: no such host: nope"),
+        ("{{ hostvars[inventory_hostname].zz.yy }}", "hosts.yml:4: v: undefined variable: the mapping has no key 'zz'"),
+        ("{{ {'a': 1}.zz.yy }}", "hosts.yml:4: v: undefined variable: the mapping has no key 'zz'"),
         ("{{ hostvars[x] }}", "hosts.yml:4: v: undefined variable: hostvars: no such host: abc-12"),
         (
             "{{ lookup('password', '/dev/null') }}",

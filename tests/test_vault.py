@@ -93,6 +93,20 @@ def test_a_value_is_decrypted_when_it_is_used_and_not_before(project: Project, t
     assert secret.reveal(content) == "no"
 
 
+@pytest.mark.parametrize(("typed", "code"), [(f"{PASSWORD}\n", 0), ("wrong\n", 1), ("", 1)])
+def test_without_a_terminal_the_password_is_read_from_standard_input(project: Project, typed: str, code: int) -> None:
+    project.write("inventory/group_vars/all.yml", encrypted("v: x\n"))
+    argv = [sys.executable, "-m", "provision", "inventory", "--host", "web1", "-J"]
+    done = subprocess.run(
+        argv, cwd=project.folder, input=typed, capture_output=True, text=True, check=False, start_new_session=True
+    )
+    assert done.returncode == code, done.stderr
+    assert "Warning" not in done.stderr
+    assert "getpass" not in done.stderr
+    if not typed:
+        assert done.stderr == "provision: the vault password was not given\n"
+
+
 def test_a_used_value_without_a_password_is_an_error_before_a_host_is_touched(project: Project) -> None:
     project.write("inventory/hosts.yml", f"docker:\n  hosts:\n    web1:\n      used: {inline('x', 8)}")
     project.spec("files: {/etc/x: {content: '{{ used }}', mode: '0600'}}")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import binascii
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -166,11 +167,16 @@ def _asked(question: str) -> str:
 
     try:
         with warnings.catch_warnings():
-            # Without a terminal the password is read from standard input; Python's warning has its own source lines.
-            warnings.simplefilter("ignore", getpass.GetPassWarning)
+            warnings.simplefilter("error", getpass.GetPassWarning)
             return getpass.getpass(question)
     except EOFError:
-        raise UsageError("the vault password was not given") from None
+        typed = ""
+    except getpass.GetPassWarning:
+        # There is no terminal: the first line of standard input is the password.
+        typed = sys.stdin.readline()
+    if not typed:
+        raise UsageError("the vault password was not given")
+    return typed.removesuffix("\n")
 
 
 def _taken_apart(text: str, where: Where) -> tuple[str, bytes, str, bytes]:
