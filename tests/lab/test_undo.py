@@ -333,10 +333,10 @@ def test_access_that_a_failed_run_has_restricted_is_restored(docker_host: LabHos
 
 def test_a_rollback_names_what_it_cannot_restore(docker_host: LabHost) -> None:
     host = docker_host
-    failed = host.apply({"users": {"op": {"groups": ["crew"]}}, "engine": engine(), **BROKEN})
-    left = ["user op, which the run added", "group crew, which the run created"]
+    failed = host.apply({"users": {"op": {"groups": ["builders"]}}, "engine": engine(), **BROKEN})
+    left = ["user op, which the run added", "group builders, which the run created"]
     assert (failed.counts, failed.done["restored"], failed.done["left"]) == ({"rolled_back": 1}, "partial", left)
-    assert "op" in host.sh("getent passwd op; getent group crew").split("\n")[1]
+    assert "op" in host.sh("getent passwd op; getent group builders").split("\n")[1]
 
 
 def test_a_look_at_a_silent_docker_names_the_way_out(docker_host: LabHost) -> None:
