@@ -269,6 +269,13 @@ def headings(page: Path) -> list[int]:
     return [len(one) for one in re.findall(r"^(#+) ", outside, re.MULTILINE)]
 
 
+def shapes(page: Path) -> list[tuple[int, int]]:
+    """The numbers of a section's table rows and list items, for each section."""
+    outside = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    sections = re.split(r"^#+ ", outside, flags=re.MULTILINE)
+    return [(len(re.findall(r"^\|", one, re.M)), len(re.findall(r"^(?:- |\d+\. )", one, re.M))) for one in sections]
+
+
 def uncommented(text: str) -> str:
     """A block of shell without its comments, which a translation translates."""
     return re.sub(r"(^|\s+)# .*", "", text, flags=re.M)
@@ -289,6 +296,13 @@ def test_translations_have_the_same_sections(english: str, chinese: str) -> None
         {uncommented(one.text) for one in blocks(ROOT / name) if one.language == "sh"} for name in (english, chinese)
     ]
     assert code[0] == code[1], "the same commands"
+    assert shapes(ROOT / english) == shapes(ROOT / chinese), (
+        "the same rows of tables and items of lists in each section"
+    )
+    files = [
+        [uncommented(one.text) for one in blocks(ROOT / name) if one.language != "sh"] for name in (english, chinese)
+    ]
+    assert files[0] == files[1], "the same files and output"
 
 
 def test_the_picture_of_a_plan_shows_what_a_reader_would_see() -> None:
