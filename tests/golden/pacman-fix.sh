@@ -16,7 +16,7 @@ provision_main() {
 # resources/users.sh (look) 0445e511ee33
 # fix/engine.sh 332b085f9af6
 # fix/files.sh 2769afd3a400
-# fix/health.sh 8c55602f770f
+# fix/health.sh dd74009d3a93
 # resources/hostname.sh (fix) 2ee185028beb
 # fix/pkg_pacman.sh 5bdc4f01fbb0
 # fix/place.sh 0710f2c99a6e

@@ -302,3 +302,13 @@ def test_an_engine_that_is_no_longer_declared_keeps_its_store(docker_host: LabHo
     assert host.apply(gone).counts == {"changed": 1}
     assert host.sh("ls /etc/docker/daemon.json 2>/dev/null || echo none") == "none"
     assert host.apply(gone).counts == {"ok": 1}
+
+
+def test_the_engine_can_be_removed(docker_host: LabHost) -> None:
+    """No daemon is left that could be healthy: the run is not rolled back."""
+    docker_host.apply({})
+    packages = dict.fromkeys(("docker-ce", "docker-ce-cli", "containerd.io"), "absent")
+    removed = docker_host.apply({"packages": packages})
+    assert removed.counts == {"changed": 1}, removed.out + removed.err
+    assert docker_host.sh("command -v dockerd || echo none") == "none"
+    assert docker_host.apply().counts == {"ok": 1}
