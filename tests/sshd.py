@@ -125,6 +125,14 @@ def connected(sshd: Sshd) -> Iterator[fabric.Connection]:
         sshd.close()
 
 
+def close_listener(server: socket.socket, accepting: threading.Thread) -> None:
+    """Close a listening socket. Before that its thread must have ended: in its next accept(2) it could use the number
+    of the descriptor, which another socket has by then."""
+    server.shutdown(socket.SHUT_RDWR)
+    accepting.join()
+    server.close()
+
+
 @contextlib.contextmanager
 def listening(sshd: Sshd, key: paramiko.PKey | None = None) -> Iterator[tuple[int, str]]:
     """The same server behind a port of this machine, for clients that connect by themselves. Yields the port, and its
@@ -145,12 +153,13 @@ def listening(sshd: Sshd, key: paramiko.PKey | None = None) -> Iterator[tuple[in
             with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
                 transport.start_server(event=threading.Event(), server=sshd)
 
-    threading.Thread(target=serve, daemon=True).start()
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
     port = server.getsockname()[1]
     try:
         yield port, f"[127.0.0.1]:{port} {key.get_name()} {key.get_base64()}\n"
     finally:
-        server.close()
+        close_listener(server, thread)
         for transport in transports:
             transport.close()
         sshd.close()

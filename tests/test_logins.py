@@ -34,7 +34,7 @@ from provision.transport.prompter import Prompter
 from provision.transport.proxy_command import ProxyCommand
 from provision.transport.shell import Shell
 from provision.transport.ssh import Connecting, HostError, Transport, cut
-from tests.sshd import Sshd, listening
+from tests.sshd import Sshd, close_listener, listening
 from tests.test_session import SUDO
 
 FRAME = "printf 'provision 1\\n'; printf '2;4:user,4:%s,\\n' \"$(whoami)\"\n"
@@ -282,12 +282,12 @@ def peer(answer: Callable[[socket.socket, threading.Event], None]) -> Iterator[t
                 seen.append(time.monotonic())
                 threading.Thread(target=serve, args=(one,), daemon=True).start()
 
-    threading.Thread(target=accept, daemon=True).start()
+    (accepting := threading.Thread(target=accept, daemon=True)).start()
     try:
         yield server.getsockname()[1], seen
     finally:
         stop.set()
-        server.close()
+        close_listener(server, accepting)
 
 
 def silent(one: socket.socket, stop: threading.Event) -> None:
