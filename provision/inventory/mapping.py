@@ -6,7 +6,8 @@ from typing import Any
 
 from provision.errors import Note, SpecError, Where
 from provision.inventory.tree import Tree, set_all
-from provision.text.yamlfile import Map, Seq, check_names, named, nearest, sealed, wide
+from provision.text.yaml_hints import wide
+from provision.text.yamlfile import Map, Seq, check_names, named, nearest, sealed
 
 _GROUP_KEYS = ("hosts", "vars", "children")
 

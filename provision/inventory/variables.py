@@ -18,7 +18,8 @@ from provision.errors import Note, SpecError, Where
 from provision.inventory.tree import Tree
 from provision.text import confinement
 from provision.text.merge import refine
-from provision.text.yamlfile import Map, Reader, check_names, load, wide
+from provision.text.yaml_hints import wide
+from provision.text.yamlfile import Map, Reader, check_names, load
 
 _SUFFIXES = ("", ".yml", ".yaml", ".json")
 

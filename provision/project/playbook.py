@@ -12,7 +12,8 @@ from provision.errors import SpecError, Where, all_of
 from provision.project.rollout_options import RolloutOptions
 from provision.secrets.secret import holds
 from provision.spec.validate import validate
-from provision.text.yamlfile import Map, Reader, Seq, check_names, closest, load, nearest, wide
+from provision.text.yaml_hints import wide
+from provision.text.yamlfile import Map, Reader, Seq, check_names, closest, load, nearest
 
 _KEYS = ("name", "hosts", "spec", "vars", "verify", "rollout")
 #: Keys of plays that only Ansible has (ansible.playbook.play.Play).

@@ -15,7 +15,8 @@ from pydantic_core import ErrorDetails
 from provision.errors import SpecError, Where, all_of
 from provision.spec.secrets import inner, refused, takers
 from provision.spec.values import AS_TEXT
-from provision.text.yamlfile import Map, Seq, Spelled, locate, named, nearest, quoted, wide
+from provision.text.yaml_hints import wide
+from provision.text.yamlfile import Map, Seq, Spelled, locate, named, nearest, quoted
 
 Model = TypeVar("Model", bound=BaseModel)
 

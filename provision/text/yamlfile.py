@@ -24,6 +24,7 @@ from msgspec import Struct, field
 from provision.errors import Note, SpecError, Where
 from provision.secrets import secret
 from provision.text import limits
+from provision.text.yaml_hints import BRACES, WIDE, syntax_error, wide
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
@@ -154,7 +155,7 @@ def load(path: Path, text: str | None = None, reader: Reader | None = None) -> A
         node = loader.get_single_node()
         return None if node is None else _Builder(path, loader, vault, reader).build(node, "", ())
     except yaml.MarkedYAMLError as error:
-        raise _syntax_error(path, error, text) from error
+        raise syntax_error(path, error, text) from error
     except yaml.YAMLError as error:  # a character that YAML does not allow
         raise SpecError(f"not YAML: {' '.join(str(error).split())}", where=Where(path, 1)) from error
     finally:
@@ -177,7 +178,7 @@ def untyped(path: Path, text: str) -> Any:
         node = loader.get_single_node()
         return None if node is None else _Untyped(path, loader).build(node, "", ())
     except yaml.MarkedYAMLError as error:
-        raise _syntax_error(path, error, text) from error
+        raise syntax_error(path, error, text) from error
     except yaml.YAMLError as error:
         raise SpecError(f"not YAML: {' '.join(str(error).split())}", where=Where(path, 1)) from error
     finally:
@@ -193,7 +194,7 @@ def bounded(path: Path, text: str) -> Any:
         _check_size(path, text)
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
     except yaml.MarkedYAMLError as error:
-        raise _syntax_error(path, error, text) from error
+        raise syntax_error(path, error, text) from error
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError) as error:
         raise SpecError(f"not YAML: {' '.join(str(error).split())}", where=Where(path, 1)) from error
 
@@ -235,50 +236,6 @@ def _check_size(path: Path, text: str) -> None:
                 raise SpecError(f"{what} {limits.more(limit)}{aliases}", where=where, hint=limits.hint(limit))
     finally:
         parser.dispose()
-
-
-#: A key with the colon of a Chinese input method, which is part of the text in YAML.
-_WIDE = re.compile(r"(?:^[\s-]*|[{,\uff0c]\s*)[\"']?[A-Za-z_][A-Za-z0-9_.-]*[\"']?\s*\uff1a")
-
-
-def wide(value: Any) -> str:
-    """A hint where text is meant as a key with its value, but has a full-width colon, or ``""``."""
-    if not isinstance(value, str) or not _WIDE.match(value):
-        return ""
-    return "the full-width colon \uff1a is text in YAML; write a colon and a blank"
-
-
-#: Part of libyaml's or PyYAML's message -> what to do. ``{}`` is the character at the place of the error.
-_ADVICE = (
-    ("mapping values are not allowed", "quote a value with a colon and a blank, or finish the line above"),
-    ("could not find expected ':'", "a key needs a colon and a blank after it"),
-    ("found undefined alias", "quote a value that begins with *"),
-    ("found another document", "a file has one document; remove the line ---"),
-    ("cannot start any token", "quote a value that begins with {}"),
-)
-#: A value that begins with a template, which is a mapping to YAML.
-_BARE_TEMPLATE = re.compile(r"(?:^|:\s+|-\s+)\{\{")
-
-
-def _syntax_error(path: Path, error: yaml.MarkedYAMLError, text: str) -> SpecError:
-    mark = error.problem_mark or error.context_mark
-    problem = error.problem or "not YAML"
-    number = mark.line + 1 if mark else 1
-    if "maximum nesting depth" in problem:  # libyaml's own limit, since PyYAML 6.0.4
-        more, hint = limits.more(limits.DEPTH), limits.hint(limits.DEPTH)
-        return SpecError(f"the value is nested {more}", where=Where(path, number), hint=hint)
-    # The error is often on the line below. (YAML ends a line at more characters than a newline.)
-    lines = text.split("\n")[max(0, number - 2) : number]
-    line, column = (lines[-1], mark.column) if mark and lines else ("", 0)
-    character = line[column : column + 1]
-    hint = next((advice.format(character) for part, advice in _ADVICE if part in problem), "")
-    if odd := [number - len(lines) + at for at, one in enumerate(lines, 1) if _WIDE.search(one)]:
-        hint = f"line {odd[0]} has a full-width colon \uff1a, which is text in YAML; write a colon and a blank"
-    elif character == "\t":
-        hint = "indent with spaces, not with tabs"
-    elif _BARE_TEMPLATE.search(line):
-        hint = _BRACES
-    return SpecError(f"not YAML: {problem}", where=Where(path, number), hint=hint)
 
 
 #: Tags of keys that have a type in a file with Ansible's variables.
@@ -480,21 +437,18 @@ class _Builder:
             raise SpecError(f"unknown YAML tag {node.tag}", where=where, key=key)
         if not isinstance(node, yaml.ScalarNode):
             message, hint = (
-                ("{{ without quotes is a mapping", _BRACES) if _is_template(node) else ("a key must be text", "")
+                ("{{ without quotes is a mapping", BRACES) if _is_template(node) else ("a key must be text", "")
             )
             raise SpecError(message, where=where, key=key, hint=hint)
         if secret.marked(node.value):
             raise SpecError("text must not hold a secret's token", where=where, key=key)
-        if not node.style and _WIDE.match(node.value):
+        if not node.style and WIDE.match(node.value):
             hint = f"{wide(node.value)}, or quote the key"
             raise SpecError(f"the key {node.value} has a full-width colon", where=where, key=key, hint=hint)
         if self.reader is not None and node.tag in _KEY_TYPES and not _IN_SPEC.fullmatch(key):
             value = self._typed(node, node.tag, key)
             return value + 0 if isinstance(value, Number) else value  # type: ignore[operator]  # an int or a float
         return Unsafe(node.value) if self._unsafe else node.value
-
-
-_BRACES = 'quote a value that begins with {{: "{{ x }}"'
 
 
 def _is_template(node: yaml.Node) -> bool:
