@@ -15,7 +15,9 @@ import pytest
 import yaml
 
 from provision import cli
-from provision.commands import options
+from provision.catalog import Options, compile_catalog, contents
+from provision.commands import options, render
+from provision.distros.table import Distribution, rows
 from provision.dockerd.daemon_keys import NEWEST
 from provision.dockerd.image_store import image_store
 from tests.conftest import Project
@@ -144,6 +146,18 @@ def test_render_to_a_folder_and_for_a_distribution(project: Project) -> None:
     assert provision(project, "render", "web1", "--as", "plan9").returncode == 1
     assert "too old" in provision(project, "render", "web1", "--as", "debian:8:jessie").stderr
     assert "no play is for web2" in provision(project, "render", "web2").stderr
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row.id}{row.minimum}")
+def test_every_distribution_of_the_table_renders(row: Distribution, project: Project) -> None:
+    """By its ID, and by ID:VERSION without a codename where the distribution has none."""
+    project.spec("hostname: web1\nengine: {daemon: {debug: true}}")
+    loaded = project.load()
+    suites = row.suite or any(one.codename for one in row.releases.values())
+    names = [row.id] if suites or not row.minimum else [row.id, f"{row.id}:{row.minimum}"]
+    for name in names:
+        found = compile_catalog(loaded.configs[0], render._platform(name, ()), loaded.context, Options())
+        assert "/etc/docker/daemon.json" in dict(contents(found)), name
 
 
 def test_inventory_command(project: Project) -> None:

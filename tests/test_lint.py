@@ -182,6 +182,8 @@ def test_each_prefix_of_a_file_is_linted_without_a_crash() -> None:
             '{"builder": {"gc": {"policy": [{"keepDuration": "48h"}]}}}',
             "builder.gc.policy[0].keepDuration is not known",
         ),
+        ('{"builder": {"enabled": true}}', "builder.enabled is not known, and dockerd ignores it"),
+        ('{"runtimes": {"x": {"path": "/x", "args": []}}}', "runtimes.x.args is not known, and dockerd ignores it"),
         ('{"default-network-opts": {"brigde": {}}}', 'brigde is not a network driver (did you mean "bridge"?)'),
         ('{"bip": "127.0.0.1/24"}', "bip 127.0.0.0/24 is loopback address space"),
     ],
@@ -255,6 +257,7 @@ NO_ADVICE = [
     '"data-root": "/srv/docker", "features": {"containerd-snapshotter": false}',
     '"log-opts": {"max-size": "10m"}, "labels": ["tag={{.Name}}"]'.replace("{{.Name}}", "x"),
     '"log-opts": {"max-size": "10m", "labels": "{{.Name}}", "env": "id={{ printf .ID }}"}',
+    '"userland-proxy": true, "builder": {"gc": {"enabled": true}}, "runtimes": {"a.b": {"path": "/a"}}',
     '"proxies": {"http-proxy": "http://u@192.0.2.1:3128", "no-proxy": "localhost"}',
     '"default-network-opts": {"bridge": {"com.docker.network.driver.mtu": "1400"}, "weave": {}}',
 ]
@@ -279,6 +282,7 @@ def test_advice_is_not_given_where_it_does_not_apply(text: str) -> None:
 def test_a_placeholder_in_a_log_option_is_reported() -> None:
     text = '{"log-driver": "loki", "log-opts": {"loki-url": "http://{{ loki.host }}", "tag": "{{.Name}}"}}'
     assert ids(text) == {"DJ311"}
+    assert ids('{"log-driver": "loki", "log-opts": {"loki-external-labels": "container_name={{.Name}}"}}') == set()
 
 
 def test_no_finding_shows_a_password() -> None:
@@ -701,6 +705,7 @@ ONE = "    web1: {ansible_host: 192.0.2.1}\n"
 SHOP = "compose: {shop: {content: 'services: {a: {image: b}}'}}\n"
 LOG = "containers: {one: {image: a, log: LOG}}"
 SHOP_PORTS = 'compose: {shop: {content: \'services: {a: {image: b, ports: ["8000-8005:80", "81"]}}\'}}\n'
+SHOP_LOG = "compose: {shop: {content: 'services: {a: {image: b, logging: {options: {max-size: SIZE, max-file: 3}}}}'}}"
 SHOP_NETWORK = "compose: {shop: {content: '{services: {a: {image: b, networks: [x]}}, networks: {x: NETWORK}}'}}\n"
 MOUNT = "files: {/srv/conf/a.yml: {content: a}}\ncontainers: {one: {image: a, volumes: [VOLUME]}}"
 SUDO = 'files: {/etc/sudoers.d/x: {content: "LINE\\n", mode: "0440"}}'
@@ -769,6 +774,10 @@ WITHIN = [
         ),
         None,
     ),
+    ("engine: {daemon: {log-driver: local, log-opts: }}", None),
+    ("engine: {daemon: {log-opts: {max-size: }}}", "DJ208"),
+    ("engine: {daemon: {log-driver: splunk, log-opts: {splunk-url: 'https://s', splunk-token: x}}}", "DJ317"),
+    ("engine: {daemon: {log-driver: local, proxies: {http-proxy: 'http://u:pw@h'}}}", "DJ317"),
     (TCP + 'containers: {one: {image: a, ports: ["2376:80"]}}', "SP408"),
     (SHOP_NETWORK.replace("NETWORK", "{ipam: {config: [{subnet: 10.5.0.0/16}]}}") + "networks: {n: {}}", None),
     (
@@ -791,6 +800,10 @@ WITHIN = [
     ("compose: {shop: {content: 'services: {a: {image: b, volumes: [/srv/web/app.yml:/a.yml]}}'}}", "SP415"),
     ("compose: {shop: {content: 'services: {a: {image: b:$TAG}}'}}", "SP410"),
     ("compose: {shop: {content: 'services: {a: {image: b:$TAG}}', environment: {TAG: 1}}}", None),
+    ("volumes: {data: {}}\ncontainers: {one: {image: a, volumes: ['dta:/data']}}", "SP415"),
+    ("volumes: {data: {}}\ncontainers: {one: {image: a, volumes: ['data:/data', 'xyz:/x']}}", None),
+    (SHOP_LOG.replace("SIZE", "10x"), "DJ208"),
+    (SHOP_LOG.replace("SIZE", "10m"), None),
     (SUDO.replace("LINE", "ci ALL=(ALL NOPASSWD: ALL"), "SP416"),
     (SUDO.replace("LINE", "ci ALL=(ALL) NOPASSWD: ALL"), None),
     (SUDO.replace("LINE", "ci ALL=(ALL) ALL").replace("sudoers.d/x", "sudoers.d/x.conf"), "SP416"),
@@ -835,10 +848,13 @@ def test_a_host_is_compared_with_itself(spec: str, rule: str | None, tmp_path: P
             "services: {a: {image: b}}\nvolumes: {c: {driver_opts: {type: none, o: bind, device: ./d}}}",
             "volumes.c: the host does not get ./d",
         ),
+        ("services: {a: {imge: b}}", "services.a: unknown key imge"),
+        ("services: {a: {restart: always}}", "services.a needs image"),
         ("services: {a: {image: b, networks: [c]}}", "services.a uses c, which networks does not have"),
         ("services: {a: {image: b, volumes: ['c:/c']}}", "services.a uses c, which volumes does not have"),
         ("services: {a: {image: b, secrets: [{source: c}]}}", "services.a uses c, which secrets does not have"),
         ("services: {a: {image: b, depends_on: {c: {}}}}", "services.a uses c, which services does not have"),
+        ("services: {a: {image: b, depends_on: {c: {condition: service_started, required: false}}}}", None),
         ("services: {a: {image: 'b:${C:?needed}'}}", "C has no value, and compose refuses the file"),
         ("services: {a: {image: b, volumes: ['/c:/c', 'd:/d', /e, '${F-/f}/g:/g']}}\nvolumes: {d: }", None),
         ("services: {a: {image: b, ports: !reset [], env_file: /etc/a.env}}\nx-b: 1\nversion: '3'", None),

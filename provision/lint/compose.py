@@ -15,6 +15,21 @@ from provision.text.yamlfile import Map, Seq, nearest
 
 #: The top keys of a compose file (compose-spec, 00-overview.md ff.), besides extensions (``x-...``).
 _TOP = ("name", "services", "networks", "volumes", "configs", "secrets", "include", "models", "version")
+#: The keys of a service (compose-spec, 05-services.md).
+_SERVICE = (
+    *("annotations", "attach", "blkio_config", "build", "cap_add", "cap_drop", "cgroup", "cgroup_parent", "command"),
+    *("configs", "container_name", "cpu_count", "cpu_percent", "cpu_period", "cpu_quota", "cpu_rt_period"),
+    *("cpu_rt_runtime", "cpu_shares", "cpus", "cpuset", "credential_spec", "depends_on", "deploy", "develop"),
+    *("device_cgroup_rules", "devices", "dns", "dns_opt", "dns_search", "domainname", "entrypoint", "env_file"),
+    *("environment", "expose", "extends", "external_links", "extra_hosts", "gpus", "group_add", "healthcheck"),
+    *("hostname", "image", "init", "ipc", "isolation", "label_file", "labels", "links", "logging", "mac_address"),
+    *("mem_limit", "mem_reservation", "mem_swappiness", "memswap_limit", "models", "network_mode", "networks"),
+    *("oom_kill_disable", "oom_score_adj", "pid", "pids_limit", "platform", "ports", "post_start"),
+    *("pre_stop", "privileged", "profiles", "provider", "pull_policy", "pull_refresh_after", "read_only", "restart"),
+    *("runtime", "scale", "secrets", "security_opt", "shm_size", "stdin_open", "stop_grace_period", "stop_signal"),
+    *("storage_opt", "sysctls", "tmpfs", "tty", "ulimits", "use_api_socket", "user", "userns_mode", "uts", "volumes"),
+    *("volumes_from", "working_dir"),
+)
 _SHIP = "declare it in files, and name its absolute path on the host"
 #: What begins a place that is not on the controller: an absolute path, a variable, a repository.
 _ELSEWHERE = ("/", "$", "http://", "https://", "git@", "git://", "ssh://", "oci://", "docker-image://")
@@ -77,13 +92,22 @@ def _faults(whole: Map) -> Iterator[_Fault]:
         device = str(options.get("device") or "/")
         if "bind" in str(options.get("o")).split(",") and not device.startswith(("/", "$")):
             yield f"volumes.{name}: the host does not get {device}, a path of the controller", _SHIP, here
-    for name, one, _ in entries(whole.get("services")):
-        yield from _service(f"services.{name}", one)
+    for name, one, there in entries(whole.get("services")):
+        yield from _service(f"services.{name}", one, there)
         if not whole.get("include"):
             yield from _undefined(f"services.{name}", one, whole)
 
 
-def _service(key: str, one: Map) -> Iterator[_Fault]:
+def _service(key: str, one: Map, here: Where) -> Iterator[_Fault]:
+    unknown = [name for name in one if name not in _SERVICE and not name.startswith("x-")]
+    for name in unknown:
+        yield (
+            f"{key}: unknown key {name}",
+            nearest(name, _SERVICE) or "a key of compose-spec, or x-...",
+            one.where[name],
+        )
+    if not unknown and not any(one.get(name) for name in ("image", "build", "extends", "provider")):
+        yield f"{key} needs image", "", here
     build = one.get("build")
     context = build.get("context", ".") if isinstance(build, Map) else build
     if isinstance(context, str) and not context.startswith(_ELSEWHERE):
@@ -122,13 +146,22 @@ def _undefined(key: str, one: Map, whole: Map) -> Iterator[_Fault]:
         ("volumes", volumes),
         ("secrets", [*_names(one, "secrets")]),
         ("configs", [*_names(one, "configs")]),
-        ("services", [*_names(one, "depends_on")]),
+        ("services", [*_needed(one)]),
     ):
         declared = list(whole.get(section) or ())
         for name, where in used:
             if name not in declared and "$" not in name and (section, name) != ("networks", "default"):
                 hint = nearest(name, declared) or f"declare it in {section}"
                 yield f"{key} uses {name}, which {section} does not have", hint, where
+
+
+def _needed(one: Map) -> Iterator[tuple[str, Where | None]]:
+    """The services that must exist: all that it depends on, but those with ``required: false``."""
+    value = one.get("depends_on")
+    for name, where in _names(one, "depends_on"):
+        about = value.get(name) if isinstance(value, Map) else None
+        if not isinstance(about, Map) or about.get("required") != "false":
+            yield name, where
 
 
 def _names(one: Map, key: str) -> Iterator[tuple[str, Where | None]]:

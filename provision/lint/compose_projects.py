@@ -143,6 +143,15 @@ def external(whole: Map) -> Iterator[tuple[str, Where]]:
             yield str(inner.get("name") or key), where
 
 
+def logging(service: Map) -> tuple[str, Map] | None:
+    """The log driver of a service, and its options."""
+    value = service.get("logging")
+    if not isinstance(value, Map):
+        return None
+    options = value.get("options")
+    return str(value.get("driver") or ""), options if isinstance(options, Map) else Map()
+
+
 def environment(service: Map) -> Iterator[tuple[str, str, Where | None]]:
     """The variables that a service gets, with their values."""
     value = service.get("environment")

@@ -1,4 +1,4 @@
-"""Files of a host that containers and compose services mount, and that the spec does not ship."""
+"""Files and volumes of a host that containers and compose services mount, and that the spec does not have."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def lint(configs: list[HostConfig], projects: list[Project]) -> Iterator[Finding
             found = [(owner, path, only, project.where(place)) for path, only, place in compose_projects.mounts(one)]
             of_host.setdefault(id(project.config), []).extend(found)
     for config in configs:
+        yield from _volumes(config)
         yield from _missing(config, [*_of_containers(config), *of_host.get(id(config), [])])
 
 
@@ -47,6 +48,20 @@ def _of_containers(config: HostConfig) -> Iterator[_Mount]:
             where = locate(config.source, ("containers", name, "volumes", number))
             if path.startswith("/") and where is not None and not container.absent:
                 yield f"containers.{name}", path, "ro" in options.split(","), where
+
+
+def _volumes(config: HostConfig) -> Iterator[Finding]:
+    """docker makes an undeclared volume without a message. A name like that of a declared one is a misspelling."""
+    declared = [name for name, one in config.spec.volumes.items() if not one.absent]
+    for name, container in config.spec.containers.items():
+        for number, text in enumerate(container.volumes):
+            volume = text.partition(":")[0]
+            where = locate(config.source, ("containers", name, "volumes", number))
+            if volume.startswith("/") or volume in declared or where is None or container.absent:
+                continue
+            if hint := nearest(volume, declared):
+                message = f"containers.{name} mounts the volume {volume}, which the spec does not declare"
+                yield finding("SP415", where, message, hint)
 
 
 def _missing(config: HostConfig, mounts: list[_Mount]) -> Iterator[Finding]:

@@ -846,7 +846,8 @@ _ALL = (
         "warning",
         "A container or a service of compose mounts a file of the host, or a directory that it can't write, and no "
         "part of the spec puts anything there. docker makes an empty directory in its place where it is missing: the "
-        "program starts with a directory as its configuration, or not at all.",
+        "program starts with a directory as its configuration, or not at all. A volume with a name that is almost that "
+        "of a declared one is reported too: docker makes it, empty.",
         "Declare it in `files`. If another program makes it, ignore the rule in that line.",
         'containers: {web: {image: nginx, volumes: ["/srv/web/nginx.conf:/etc/nginx/nginx.conf:ro"]}}',
         "files: {/srv/web/nginx.conf: {src: nginx.conf}}   # and the same volume",

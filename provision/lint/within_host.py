@@ -31,7 +31,7 @@ def lint(configs: list[HostConfig], projects: list[Project]) -> Iterator[Finding
         yield from _ports(config, own)
         yield from _overlaps(config, own)
         yield from _undeclared(config, own)
-        yield from _logs(config)
+        yield from _logs(config, own)
 
 
 def _where(config: HostConfig, *path: object) -> Where:
@@ -171,26 +171,39 @@ def _undeclared(config: HostConfig, projects: list[Project]) -> Iterator[Finding
         yield finding("SP411", where, message, hint, "error" if gone or close else "warning")
 
 
-def _logs(config: HostConfig) -> Iterator[Finding]:
-    """The log drivers of containers, and their options. Options of the daemon count where it has the same driver (moby,
-    daemon/logs.go, mergeAndVerifyLogConfig)."""
-    daemon = daemon_of(config) or Map()
-    engine = config.spec.engine
-    target = Target(version((engine.version if engine is not None else None) or "") or NEWEST)
+def _logs(config: HostConfig, projects: list[Project]) -> Iterator[Finding]:
+    """The log drivers of containers, and their options."""
     for name, container in config.spec.containers.items():
-        if container.log is None:
-            continue
-        place = _where(config, "containers", name, "log")
-        options = Map(here=place)
-        same = (daemon.get("log-driver") or "json-file") == container.log.driver
-        shared = daemon.get("log-opts") if same else None
-        for option, value in shared.items() if isinstance(shared, Map) else ():
-            options[option], options.where[option] = str(value), place
-        for option, value in container.log.options.items():
-            where = locate(config.source, ("containers", name, "log", "options", option))
-            options[option], options.where[option] = value, where or place
-        written = Map((("log-driver", container.log.driver), ("log-opts", options)), place)
-        written.where = {"log-driver": place, "log-opts": place}
-        for one in logs(written, target):
-            if one.rule.id != "DJ210":
-                yield finding(one.rule.id, one.where, f"containers.{name}.log: {one.message}", one.hint, one.level)
+        if container.log is not None:
+            place = _where(config, "containers", name, "log")
+            found = locate(config.source, ("containers", name, "log", "options"))
+            options = Map(container.log.options.items(), found or place)
+            for option in options:
+                where = locate(config.source, ("containers", name, "log", "options", option))
+                options.where[option] = where or place
+            yield from _log(config, f"containers.{name}.log", container.log.driver, options, place)
+    for project in projects:
+        for service, one, _ in project.services():
+            if (given := compose_projects.logging(one)) is not None:
+                options = Map(given[1].items())
+                options.where = {option: project.where(place) for option, place in given[1].where.items()}
+                key = f"compose.{project.name}.services.{service}.logging"
+                yield from _log(config, key, given[0], options, project.where(one.where["logging"]))
+
+
+def _log(config: HostConfig, key: str, driver: str, given: Map, place: Where) -> Iterator[Finding]:
+    """Options of the daemon count where it has the same driver (moby, daemon/logs.go, mergeAndVerifyLogConfig)."""
+    daemon, engine = daemon_of(config) or Map(), config.spec.engine
+    usual = str(daemon.get("log-driver") or "json-file")
+    driver = driver or usual
+    shared = daemon.get("log-opts") if usual == driver else None
+    options = Map(((name, str(value)) for name, value in shared.items()) if isinstance(shared, Map) else ())
+    options.where = dict.fromkeys(options, place)
+    options.update(given)
+    options.where.update(given.where)
+    written = Map((("log-driver", driver), ("log-opts", options)), place)
+    written.where = {"log-driver": place, "log-opts": place}
+    target = Target(version((engine.version if engine is not None else None) or "") or NEWEST)
+    for one in logs(written, target):
+        if one.rule.id != "DJ210":
+            yield finding(one.rule.id, one.where, f"{key}: {one.message}", one.hint, one.level)
