@@ -987,3 +987,13 @@ def test_correct_sudoers_files_have_no_fault() -> None:
 )
 def test_a_fault_in_a_sudoers_file_has_its_line(line: str, reason: str) -> None:
     assert list(sudoers.faults(f"# x\n\n{line}\n")) == [(3, reason)]
+
+
+def test_each_port_that_is_used_twice_is_reported_once(tmp_path: Path) -> None:
+    ports = '"80:80", "1000-60000:1000-60000"'
+    services = f"services: {{a: {{image: b, ports: [{ports}]}}, c: {{image: b, ports: [{ports}]}}}}"
+    found = project(tmp_path, _host(f"compose: {{shop: {{content: '{services}'}}}}"), ONE)
+    assert [row["message"].partition(": ")[2] for row in found] == [
+        f"by compose.shop.services.a.ports[{number}] and by compose.shop.services.c.ports[{number}]"
+        for number in (0, 1)
+    ]

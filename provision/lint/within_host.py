@@ -43,15 +43,18 @@ def _where(config: HostConfig, *path: object) -> Where:
 
 def _ports(config: HostConfig, projects: list[Project]) -> Iterator[Finding]:
     """Each port of the host that two parts of the spec listen on: only one of them can start."""
-    taken: list[tuple[str, str, int, str]] = []
+    taken: dict[tuple[int, str], list[tuple[str, str]]] = {}
+    reported: set[tuple[str, str]] = set()
     for address, port, protocol, owner, where in _listeners(config, projects):
-        for other, other_protocol, other_port, first in taken:
-            same = port == other_port and protocol == other_protocol
-            if same and (address == other or {address, other} & {"0.0.0.0", "::", ""}) and first != owner:  # noqa: S104
+        others = taken.setdefault((port, protocol), [])
+        for other, first in others:
+            same = address == other or {address, other} & {"0.0.0.0", "::", ""}  # noqa: S104
+            if same and first != owner and (first, owner) not in reported:
+                reported.add((first, owner))
                 message = f"port {port}/{protocol} of {config.host.name} is used twice: by {first} and by {owner}"
                 yield finding("SP408", where, message, "give one of them another port or address")
                 break
-        taken.append((address, protocol, port, owner))
+        others.append((address, owner))
 
 
 def _listeners(config: HostConfig, projects: list[Project]) -> Iterator[tuple[str, int, str, str, Where]]:
@@ -88,8 +91,8 @@ def _listeners(config: HostConfig, projects: list[Project]) -> Iterator[tuple[st
                 )
     for project in projects:
         for service, one, _ in project.services():
-            owner = f"compose.{project.name}.services.{service}"
-            for address, outer, protocol, place in compose_projects.ports(one):
+            for index, (address, outer, protocol, place) in enumerate(compose_projects.ports(one)):
+                owner = f"compose.{project.name}.services.{service}.ports[{index}]"
                 for number in _range(outer):
                     yield address.strip("[]"), number, protocol, owner, project.where(place)
 
