@@ -997,3 +997,11 @@ def test_each_port_that_is_used_twice_is_reported_once(tmp_path: Path) -> None:
         f"by compose.shop.services.a.ports[{number}] and by compose.shop.services.c.ports[{number}]"
         for number in (0, 1)
     ]
+
+
+def test_the_first_example_of_the_spec_page_has_no_error(tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs/spec.md").read_text()
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    found = project(tmp_path, example, ONE + "staging: {hosts: {web2: }}\n")
+    assert "range" in example
+    assert [row for row in found if row["level"] == "error"] == []
