@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import paramiko
 import pytest
 
 from tests.sshd import listening
+from tests.terminal import Terminal
 from tests.test_processes import PASSWORD, Counted, Fleet
 
 
@@ -54,3 +56,32 @@ def test_no_host_is_bad_input(fleet: Fleet) -> None:
     outcome = fleet.run("ping", "-l", "nowhere")
     assert outcome.code == 1
     assert "nowhere" in outcome.err
+
+
+class Slow(Counted):
+    """A server that answers a login, and then a command, when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.login, self.command = threading.Event(), threading.Event()
+
+    def check_auth_password(self, username: str, password: str) -> int:
+        self.login.wait(60)
+        return super().check_auth_password(username, password)
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        self.command.wait(60)
+        return super().check_channel_exec_request(channel, command)
+
+
+def test_the_status_says_whether_a_host_is_logged_in_to(tmp_path: Path) -> None:
+    with listening(sshd := Slow(), paramiko.RSAKey.generate(2048)) as (port, known):
+        fleet = Fleet(tmp_path, sshd, port, known)
+        fleet.hosts(1)
+        terminal = Terminal(fleet.argv("ping", "--connect-timeout", "60"), tmp_path, kind="xterm")
+        terminal.until("connecting")
+        assert "reading the state" not in terminal.seen
+        sshd.login.set()
+        terminal.until("reading the state")
+        sshd.command.set()
+        assert terminal.ended() == (0, True), terminal.seen
