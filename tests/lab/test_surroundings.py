@@ -80,11 +80,8 @@ def test_docker_on_a_host_with_openrc(new_host: NewHost) -> None:
     applied(host.apply(spec))
     # A rollback ends the programs of its run, and not the supervisor of a service that the run has restarted.
     fails = {
-        "files": {
-            "/etc/conf.d/docker": {"content": "rc_nicelevel=2\n"},
-            "/etc/init.d/zz-fails": {"content": "#!/sbin/openrc-run\nstart() { return 1; }\n", "mode": "0755"},
-        },
-        "services": {"zz-fails": {"running": True}},
+        "files": {"/etc/conf.d/docker": {"content": "rc_nicelevel=2\n"}},
+        "images": {"registry.invalid/none:1": {}},
     }
     undone = host.apply({**spec, **fails})
     assert (undone.counts, undone.done["restored"]) == ({"rolled_back": 1}, "complete"), undone.out
