@@ -13,6 +13,7 @@ from provision.inventory import Inventory, program
 from provision.load import Loaded, check
 from provision.project.host_config import HostConfig, context, declare
 from provision.project.playbook import load_playbook
+from provision.secrets import secret
 from provision.text import confinement
 
 
@@ -54,8 +55,10 @@ class Project:
 
 
 @pytest.fixture(autouse=True)
-def _unconfined() -> Iterator[None]:
-    """A command confines its whole process: to an untrusted project, or to the programs of a plan."""
+def _unconfined(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A command confines its whole process: to an untrusted project, or to the programs of a plan. It also registers
+    the project's secrets, which a later test in the same process could not read."""
+    monkeypatch.setattr(secret, "_KNOWN", dict(secret._KNOWN))
     yield
     confinement.confine([])
     program.approve(None)

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -238,6 +239,8 @@ console()
 def test_ctrl_c_in_an_import_ends_the_command(project: Project, module: str, into_callback: bool) -> None:
     project.spec("packages: [curl]")
     code = f"NAME, INTO_CALLBACK = {module!r}, {into_callback}{_INTERRUPTED}"
+    # A shell starts a job in the background with this signal ignored, and every child inherits that (signal(7)).
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     done = subprocess.run([sys.executable, "-c", code], cwd=project.folder, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "provision: interrupted\n")
 
