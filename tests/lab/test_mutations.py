@@ -163,6 +163,7 @@ MUTATIONS = [
         "docker enabled --runtime",
         "systemctl -q disable docker; systemctl -q enable --runtime docker",
         "service_enabled docker",
+        "service_at_boot docker",
     ),
     finding(
         "docker.socket disabled",
@@ -357,6 +358,7 @@ MUTATIONS = [
         "docker's wants-link removed",
         "rm /etc/systemd/system/multi-user.target.wants/docker.service",
         "service_enabled docker",
+        "service_at_boot docker",
     ),
     finding(
         "docker wanted by a target that nothing starts",
