@@ -123,18 +123,19 @@ def test_a_directory_that_another_account_made_first_is_not_used(docker_host: La
     spec = {"engine": engine(debug=True)}
     for folder in ("/run/provision", "/var/lib/provision"):
         host.sh(f"mv {folder} {folder}.aside 2>/dev/null || true")
-        for planted, why in (
-            (f"install -d -o nobody {folder}; {plant}", "it belongs to another account"),
-            (f"install -d -o nobody /tmp/other; ln -sn /tmp/other {folder}; {plant}", "it is something else"),
-            (f"touch {folder}", "it is something else"),
-            (f"install -d -m 1777 {folder}; {plant}", "accounts other than root can write in it (mode 1777)"),
+        other = " is not a directory of root's, for root only: "
+        for planted, said in (
+            (f"install -d -o nobody {folder}; {plant}", f"{other}it belongs to another account; remove it, and"),
+            (f"install -d -o nobody /tmp/other; ln -sn /tmp/other {folder}; {plant}", f"{other}it is something else;"),
+            (f"touch {folder}", f"{other}it is something else; remove it, and"),
+            (f"install -d -m 1777 {folder}; {plant}", ": accounts other than root can write in it (mode 1777), so its"),
         ):
             host.sh(planted.replace("/run/provision/", f"{folder}/"))
             outcome = host.apply(spec)
             assert outcome.code in (3, 4)
             error = outcome.done["error"]
             assert error["kind"] in ("look", "record"), error
-            assert f"{folder} is not a directory of root's, for root only: {why}; remove it, and" in str(error)
+            assert f"{folder}{said}" in str(error)
             assert host.sh(ROOTS) == before
             assert "debug" not in host.sh("cat /etc/docker/daemon.json")
             host.sh(f"rm -rf {folder} /tmp/other")
