@@ -989,6 +989,13 @@ def test_a_fault_in_a_sudoers_file_has_its_line(line: str, reason: str) -> None:
     assert list(sudoers.faults(f"# x\n\n{line}\n")) == [(3, reason)]
 
 
+def test_a_long_list_of_users_is_read_in_linear_time() -> None:
+    """With two ways to read each comma this would never end."""
+    users = "a," * 5000 + "a"
+    assert list(sudoers.faults(f"{users} ALL=(ALL) ALL")) == []
+    assert list(sudoers.faults(users)) == [(1, "is neither USER HOST=(RUNAS) COMMAND nor an alias nor Defaults")]
+
+
 def test_each_port_that_is_used_twice_is_reported_once(tmp_path: Path) -> None:
     ports = '"80:80", "1000-60000:1000-60000"'
     services = f"services: {{a: {{image: b, ports: [{ports}]}}, c: {{image: b, ports: [{ports}]}}}}"

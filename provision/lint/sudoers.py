@@ -20,7 +20,9 @@ _ALIAS = re.compile(r"(?:User|Runas|Host|Cmnd|Cmd)_Alias\s+[A-Z][A-Z0-9_]*\s*=\s
 _DEFAULTS = re.compile(r"Defaults(?:[@:!>]\s*\S+)?\s+\S")
 _INCLUDE = re.compile(r"[@#]include(?:dir)?\s+\S")
 #: USER HOST = [(RUNAS)] [OPTION=VALUE] [TAG:] COMMAND
-_RULE = re.compile(r"[^\s=()]+(?:\s*,\s*[^\s=()]+)*\s+[^\s=()]+(?:\s*,\s*[^\s=()]+)*\s*=\s*(?:\([^()]*\)\s*)?[^()\s].*")
+#: No item contains a comma: otherwise a list could be split in exponentially many ways.
+_ITEMS = r"[^\s=(),]+(?:\s*,\s*[^\s=(),]+)*"
+_RULE = re.compile(rf"{_ITEMS}\s+{_ITEMS}\s*=\s*(?:\([^()]*\)\s*)?[^()\s].*")
 _TAGS = re.compile(
     r"(?:NO)?(?:PASSWD|EXEC|SETENV|LOG_INPUT|LOG_OUTPUT|MAIL|FOLLOW|INTERCEPT)|(?:TYPE|ROLE|PRIVS|LIMITPRIVS|CWD|CHROOT)"
 )
