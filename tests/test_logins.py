@@ -571,7 +571,10 @@ def test_a_jump_host_that_dies_is_named(clean: Path) -> None:
         with contextlib.closing(pool):
             connection = pool.open(Host("web", (), one), soon())
             with pytest.raises(HostError, match=r"connection lost.*: its jump host 127\.0\.0\.1 closed") as caught:
-                execute(connection, one, f"{FRAME}printf '2;9:half'; sleep 3600\n", soon(), died)
+                # One write: the half frame has arrived when the jump host dies.
+                execute(
+                    connection, one, "printf 'provision 1\\n2;4:user,3:ops,\\n2;9:half'; sleep 3600\n", soon(), died
+                )
     assert caught.value.failure.kind == "disconnected"
 
 
