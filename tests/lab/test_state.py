@@ -101,7 +101,11 @@ def test_a_look_at_a_host_in_the_desired_state_starts_few_processes(docker_host:
 
 
 def test_a_touched_file_is_compared_and_not_restarted(docker_host: LabHost) -> None:
-    docker_host.sh("rm -r /run/provision/loaded; sleep 1.1; touch /etc/docker/daemon.json")
+    # Without a stamp the ages decide. The start of a process is known to two seconds, so the file must be younger.
+    docker_host.sh(
+        'rm -r /run/provision/loaded; began=$(date -d "$(systemctl show -P ExecMainStartTimestamp docker)" +%s);'
+        " while [ $(date +%s) -le $((began + 3)) ]; do sleep 0.2; done; touch /etc/docker/daemon.json"
+    )
     pid = docker_host.dockerd_pid()
     assert docker_host.apply().counts == {"changed": 1}, "only a reload proves what the daemon has loaded"
     assert docker_host.apply().counts == {"ok": 1}
