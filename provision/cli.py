@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import faulthandler
 import gc
 import importlib
 import io
@@ -252,6 +253,8 @@ def _flushed(status: int) -> int:
 def console() -> None:
     """The entry point. It exits without a cleanup that the operating system does anyway."""
     _standard_streams()
+    # A crash in a compiled module prints where Python was.
+    faulthandler.enable()
     # The objects that the imports created stay until the end; a garbage collection among them is wasted time.
     gc.disable()
     # A character that the locale cannot encode is written as an escape.

@@ -406,3 +406,11 @@ def test_an_editor_that_fails_changes_nothing(project: Project) -> None:
     assert done.returncode == 1
     assert done.stderr == "provision: the editor (false) exited with 1; nothing was changed\n"
     assert not (project.folder / "x.age").exists()
+
+
+def test_a_crash_of_the_interpreter_says_where_it_was() -> None:
+    code = "import os; from provision import cli; cli.main = lambda: os.kill(os.getpid(), 11); cli.console()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGSEGV
+    assert "Fatal Python error: Segmentation fault" in done.stderr
+    assert 'File "<string>", line 1 in <lambda>' in done.stderr
