@@ -161,6 +161,17 @@ def test_a_first_contact_is_stored_only_with_accept_new(tmp_path: Path) -> None:
     assert (tmp_path / "known_hosts").read_text() == f"[web1]:2222 {line(tmp_path / 'host.pub')}\n"
 
 
+def test_a_first_contact_stores_no_key_for_a_pattern(tmp_path: Path) -> None:
+    """Of an inventory: ``-o HostKeyAlias=*``, or a name that only a jump host resolves."""
+    keygen(tmp_path / "host", *ED25519)
+    key = PKey.from_type_string("ssh-ed25519", blob_of(tmp_path / "host.pub"))
+    for name in ("*", "web1,github.com"):
+        judge = Verifier(Rules(name, name, name, (store := tmp_path / "store",), store=store, accept_new=True))
+        with pytest.raises(HostError, match="is not the name of one host"):
+            judge.missing_host_key(paramiko.SSHClient(), "", key)
+        assert not store.exists()
+
+
 def test_a_first_contact_is_never_stored_in_a_global_file(tmp_path: Path) -> None:
     """As ssh, which refuses the host where UserKnownHostsFile is none."""
     keygen(tmp_path / "host", *ED25519)

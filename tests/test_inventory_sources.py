@@ -481,6 +481,9 @@ def test_ssh_arguments_are_parsed_as_ssh_does(text: str, found: tuple[str, ...])
         ("-M", "-M is not an option of ssh's login"),
         ("-p", "-p lacks its value"),
         ("-o ''", "-o lacks its option"),
+        # ssh reads each of these as StrictHostKeyChecking no.
+        ("-o '\"StrictHostKeyChecking\" no'", "is not an option and its value"),
+        ("-o 'Strict\"HostKeyChecking\" no'", "is not an option and its value"),
         ("jump", "jump is not an option of ssh's login"),
         ("-o 'Port", "No closing quotation"),
     ],

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from provision.errors import SpecError
-from provision.transport import known_hosts
+from provision.text import limits
+from provision.transport import credentials, host_keys, known_hosts
+from provision.transport.prompter import Prompter
 
 
 @pytest.fixture
@@ -90,6 +92,36 @@ def test_a_key_of_a_first_contact_is_appended_as_one_line(tmp_path: Path, keys: 
 def test_entries_have_the_names_that_openssh_writes() -> None:
     assert known_hosts.entry("a", 22) == "a"
     assert known_hosts.entry("a", 2222) == "[a]:2222"
+
+
+@pytest.mark.parametrize("name", ["*", "web?", "web1,github.com", "!a", "|1|a|b", "a b", "a\nb", "#a", "@revoked", ""])
+def test_a_name_that_ssh_would_read_as_more_than_one_host_is_not_stored(
+    tmp_path: Path, keys: list[str], name: str
+) -> None:
+    """The key of a first contact would be accepted for other hosts, also by ssh."""
+    path = tmp_path / "known_hosts"
+    (one,) = known_hosts.parsed(path, f"a {keys[0]}\n").find("a")
+    with pytest.raises(ValueError, match="it is not the name of one host"):
+        known_hosts.read(path).add(name, one.kind, one.blob)
+    assert not path.exists()
+
+
+def test_a_file_without_end_is_not_read_to_its_end(
+    tmp_path: Path, keys: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An inventory may name /dev/zero as the file of known hosts, of a key, or of a certificate."""
+    path = tmp_path / "known_hosts"
+    path.write_text(f"{keys[0]}\n" + "#" * 2000)
+    (tmp_path / "small").write_text(f"{keys[0]}\n")
+    monkeypatch.setattr(limits, "of", lambda limit: 2000)
+    with pytest.raises(SpecError, match="has more than 2,000 bytes"):
+        known_hosts.read(path)
+    assert host_keys.revoked(path, b"")
+    assert not host_keys.revoked(tmp_path / "small", b"")
+    with pytest.raises(SpecError, match="has more than 2,000 bytes"):
+        credentials.Keys(Prompter(False)).load(path)
+    assert credentials.public_half(path) is None
+    assert credentials.public_half(tmp_path / "small") is not None
 
 
 def test_a_pipe_in_place_of_a_known_hosts_file_is_an_error(tmp_path: Path) -> None:

@@ -83,7 +83,16 @@ def test_a_plan_is_unchanged_after_reading(plan: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", '{"format": 2, "hosts": {}}', '{"hosts": {}}', '{"format": "provision-plan-4"}', "\xff"],
+    [
+        "",
+        "{",
+        "[]",
+        "[" * 100_000,
+        '{"format": 2, "hosts": {}}',
+        '{"hosts": {}}',
+        '{"format": "provision-plan-4"}',
+        "\xff",
+    ],
 )
 def test_an_invalid_plan_file_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "plan.json"
@@ -342,6 +351,22 @@ def test_a_plan_binds_the_files_of_ssh_that_the_inventory_does_not_name(
     included.write_text("Host 192.0.2.1\n  ProxyJump eve.example\n")
     with pytest.raises(UsageError, match="jump host 1: host keys"):
         applied(project, bind)
+
+
+def test_a_plan_binds_the_host_keys_that_ssh_itself_checks(project: Project, bind: argparse.Namespace) -> None:
+    """``provision_transport: openssh``: ssh reads the files that its configuration names."""
+    known = project.write("my hosts", f"192.0.2.1 {HOST_KEY}\n")
+    for transport in ("ssh", "openssh"):
+        hosts = INVENTORY.replace("provision_known_hosts", f"provision_transport: {transport}\n      unused")
+        project.write("inventory/hosts.yml", hosts)
+        name = f'"{known}"' if transport == "openssh" else project.write("hosts", known.read_text())
+        project.write("ssh_config", f"UserKnownHostsFile {name}\nGlobalKnownHostsFile none\n")
+        bound(project, bind)
+        applied(project, bind)
+        path = known if transport == "openssh" else project.folder / "hosts"
+        path.write_text(f"192.0.2.1 {OTHER_KEY}\n")
+        with pytest.raises(UsageError, match="host keys: ssh-ed25519 SHA256:"):
+            applied(project, bind)
 
 
 def test_fewer_host_keys_are_accepted_as_planned(project: Project, bind: argparse.Namespace) -> None:

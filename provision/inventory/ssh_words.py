@@ -54,9 +54,10 @@ def words(text: str, passed_over: list[str]) -> tuple[str, ...]:
 def _unsafe(setting: str) -> str:
     """Why an option that disables the check of host keys is not followed, or an empty text. Raises ``ValueError`` for
     a text that is not an option."""
-    split = re.match(r"[ \t]*([^ \t=]+)(?:[ \t]*=[ \t]*|[ \t]+|$)(.*)", setting)
+    # ssh also takes quotes in the name, and line endings between name and value: none of them is needed.
+    split = re.fullmatch(r"[ \t]*([A-Za-z0-9]+)(?:[ \t]*=[ \t]*|[ \t]+|$)([^\x00-\x08\x0a-\x1f\x7f]*)", setting)
     if split is None:
-        raise ValueError("-o lacks its option")
+        raise ValueError(f"-o {setting!r} is not an option and its value" if setting.strip() else "-o lacks its option")
     name = split[1].lower()
     if name not in ("userknownhostsfile", "stricthostkeychecking"):
         return ""

@@ -177,7 +177,7 @@ def parse(path: Path, data: bytes) -> PlanFile:
     """Parse the plan in ``data``, which was read from ``path``. Raises :class:`UsageError` for an invalid plan."""
     try:
         whole = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not a plan: {error}") from error
     given = whole.get("format") if isinstance(whole, dict) else None
     if given != _FORMAT and isinstance(given, str) and given.startswith("provision-plan-"):

@@ -90,13 +90,24 @@ def read(path: Path, *, named: bool = False) -> bytes:
     if not named:
         confinement.check(path)
     try:
-        with opened(path, named=named) as file:
-            content = file.read(of(FILE) + 1)
+        return whole(path, named=named)
     except OSError as error:
         raise SpecError(f"can't be read: {error.strerror}", where=Where(path, 1)) from error
-    if len(content) > of(FILE):
+
+
+def whole(path: Path, *, named: bool = False) -> bytes:
+    """The bytes of a file that may be outside of the project, as a key or a known_hosts file. Raises
+    :class:`SpecError` for a pipe and for a file that is too large, and ``OSError``."""
+    with opened(path, named=named) as file:
+        return content(path, file)
+
+
+def content(path: Path, file: BinaryIO) -> bytes:
+    """The bytes of an open file, up to the limit. Raises :class:`SpecError` for more."""
+    found = file.read(of(FILE) + 1)
+    if len(found) > of(FILE):
         raise SpecError(f"has {more(FILE)}", where=Where(path, 1), hint=hint(FILE))
-    return content
+    return found
 
 
 def text(path: Path, *, named: bool = False) -> str:

@@ -113,7 +113,7 @@ def _private(path: Path, passphrase: str | None) -> PKey:
     """Parse a key in any format that ssh accepts: OpenSSH's own, PEM, PKCS#8. As ssh does, refuse a file of this
     account that other accounts can read or write (authfile.c, sshkey_perm_ok)."""
     with limits.opened(path) as file:
-        stat, data = os.fstat(file.fileno()), file.read()
+        stat, data = os.fstat(file.fileno()), limits.content(path, file)
     if b"PRIVATE KEY" in data and stat.st_uid == os.getuid() and stat.st_mode & 0o077:
         raise Unprotected(
             f"{path} is not used: other accounts can read it (mode {stat.st_mode & 0o7777:04o})",
@@ -146,8 +146,8 @@ def public_half(path: Path) -> bytes | None:
     """The public key of a private key file, without its passphrase: from the file itself, or from the file with
     ``.pub`` next to it, as ssh does."""
     for one in (path, path.with_name(f"{path.name}.pub")):
-        with contextlib.suppress(OSError):
-            found = _public(one.read_bytes())
+        with contextlib.suppress(OSError, SpecError):
+            found = _public(limits.whole(one))
             if found is not None:
                 return found
     return None
@@ -539,8 +539,8 @@ def _certificate_of(path: Path) -> Path:
 def _certificates(files: Iterable[Path]) -> Iterator[tuple[Path, PublicBlob, bytes]]:
     """The certificates of those files that have one, each with the public key that it certifies."""
     for file in files:
-        with contextlib.suppress(OSError, ValueError, paramiko.SSHException, IndexError):
-            certificate = PublicBlob.from_file(str(file))
+        with contextlib.suppress(OSError, SpecError, ValueError, paramiko.SSHException, IndexError):
+            certificate = PublicBlob.from_string(limits.whole(file).decode())
             if "-cert-v01@" in certificate.key_type:
                 yield file, certificate, _certified(certificate.key_blob)
 

@@ -7,6 +7,7 @@ it.
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 from provision.model import Login
 from provision.transport import known_hosts
-from provision.transport.host_keys import Rules
+from provision.transport.ssh_config import expanded
 from provision.transport.target import Target
 
 #: Options of ssh_config(5) that decide which machine is reached, which name its key must have, and which programs run.
@@ -57,7 +58,7 @@ def _place(login: Login, one: Target) -> dict[str, Any]:
     answers = {name: list(values) for name in names if (values := one.found.all(name))}
     commands = [word for name in _COMMANDS for value in answers.get(name, ()) for word in _words(value)]
     files = [word for word in commands if "/" in word and not word.startswith(_SYSTEM)]
-    return {**answers, "files of commands": _sums(files), "host keys": _keys(one.rules)}
+    return {**answers, "files of commands": _sums(files), "host keys": _keys(login, one)}
 
 
 def _words(command: str) -> list[str]:
@@ -67,13 +68,29 @@ def _words(command: str) -> list[str]:
         return command.split()
 
 
-def _keys(rules: Rules) -> list[str]:
+def _keys(login: Login, one: Target) -> list[str]:
     """The keys and authorities that the known_hosts files have for a host."""
-    files = [known_hosts.read(path) for path in rules.files]
+    rules = one.rules
+    paths = rules.files if login.transport != "openssh" or login.known_hosts is not None else _read_by_ssh(one)
+    files = [known_hosts.read(path) for path in paths]
     found = [known for file in files for name in {rules.name, rules.bare} for known in file.find(name)]
     if rules.accept_new and not rules.strict and not found:
         return ["any (--accept-new)"]
     return sorted({f"{one.marker} {one.shown}".lstrip() for one in found if one.marker != "@revoked"})
+
+
+def _read_by_ssh(one: Target) -> list[Path]:
+    """The known_hosts files that ssh itself reads. ``ssh -G`` prints a list of names with a blank between two names, so
+    a name with a blank is not certain: the longest name of a file counts."""
+    found = []
+    for option in ("userknownhostsfile", "globalknownhostsfile"):
+        words = one.found.get(option, "none").split(" ")
+        while words:
+            names = {end: expanded(" ".join(words[:end])) for end in range(len(words), 0, -1)}
+            end, path = next(((end, path) for end, path in names.items() if path.is_file()), (1, None))
+            found += [path] if path is not None and os.access(path, os.R_OK) else []
+            words = words[end:]
+    return found
 
 
 def _sums(names: Iterable[str]) -> dict[str, str]:

@@ -240,7 +240,11 @@ class Verifier(paramiko.MissingHostKeyPolicy):
         if self.rules.store is None:
             raise self._refused(f"is not known: {shown}, and UserKnownHostsFile names no file to store it in")
         # Another login may have stored a key of this name in the meantime: the host must show that one.
-        self._plain(name, blob, known_hosts.read(self.rules.store).add(self.rules.name, name, blob))
+        try:
+            other = known_hosts.read(self.rules.store).add(self.rules.name, name, blob)
+        except ValueError as error:
+            raise self._refused(f"is not known: {shown}, and {error}") from error
+        self._plain(name, blob, other)
 
     def _refused(self, why: str) -> HostError:
         return HostError("host_key", f"the key of {self.rules.name} {why}")
@@ -250,8 +254,7 @@ def revoked(path: Path, blob: bytes) -> bool:
     """Whether RevokedHostKeys has a key. The file is a list of public keys, or a KRL (ssh-keygen(1)). As ssh does,
     treat every key as revoked where the file can't be read."""
     try:
-        with limits.opened(path) as file:
-            data = file.read()
+        data = limits.whole(path)
     except (OSError, SpecError):
         return True
     if not data.startswith(b"SSHKRL\n\0"):

@@ -20,6 +20,9 @@ from provision.errors import SpecError, Where
 from provision.lines import lines_of
 from provision.text import limits
 
+#: What has a meaning of its own in the first column of known_hosts (sshd(8)).
+_NOT_A_NAME = re.compile(r"[*?!,|\s\x00-\x1f\x7f]|^[#@]|^$")
+
 Marker = Literal["", "@cert-authority", "@revoked"]
 
 
@@ -76,7 +79,13 @@ class KnownHosts(Struct):
 
     def add(self, name: str, kind: str, blob: bytes) -> list[Known]:
         """Store the key of a first contact, safely against other processes that append at the same time. Return the
-        keys that such a process has stored for this name; then nothing is stored."""
+        keys that such a process has stored for this name; then nothing is stored.
+
+        Raises ``ValueError`` for a name that ssh would read as several names, as a pattern, or as a marker: the key
+        would then be accepted for other hosts.
+        """
+        if _NOT_A_NAME.search(name):
+            raise ValueError(f"{name!r} can't be stored in known_hosts: it is not the name of one host")
         with self._lock:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with open(self.path, "a+b") as file:
@@ -108,8 +117,7 @@ def read(path: Path) -> KnownHosts:
     Raises :class:`SpecError` for a file without read permission.
     """
     try:
-        with limits.opened(path) as file:
-            data = file.read()
+        data = limits.whole(path)
         known = parsed(path, data.decode("utf-8", "replace"))
         known.size = len(data)
         return known
