@@ -14,7 +14,7 @@ from provision.load import Loaded, check
 from provision.project.host_config import HostConfig, context, declare
 from provision.project.playbook import load_playbook
 from provision.secrets import secret
-from provision.text import confinement
+from provision.text import confinement, yamlfile
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,6 +59,7 @@ def _unconfined(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A command confines its whole process: to an untrusted project, or to the programs of a plan. It also registers
     the project's secrets, which a later test in the same process could not read."""
     monkeypatch.setattr(secret, "_KNOWN", dict(secret._KNOWN))
+    monkeypatch.setattr(yamlfile._Compared, "left", yamlfile._PAIRS)
     yield
     confinement.confine([])
     program.approve(None)

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from provision.inventory.ranges import expand
 from provision.lint.daemon_file import lint_text
 from provision.project.compose_file import images
 from provision.text import limits
-from provision.text.yamlfile import load
+from provision.text.yamlfile import Reader, bounded, closest, load
 from tests.conftest import Project
 
 
@@ -35,7 +36,7 @@ def loaded(text: str) -> object:
         "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30));"
         "resource.setrlimit(resource.RLIMIT_CPU, (60, 60))\n"
         "from pathlib import Path; from provision.errors import ProvisionError\n"
-        "from provision.text.yamlfile import load\n"
+        "from provision.text.yamlfile import Reader, bounded, closest, load\n"
         "try: print(type(load(Path('x.yml'), sys.stdin.read())).__name__)\n"
         "except ProvisionError as error: print(error)"
     )
@@ -245,3 +246,59 @@ def test_any_broken_daemon_json_is_linted_without_a_crash(tmp_path: Path) -> Non
 )
 def test_an_unreadable_compose_file_names_no_image(text: str | bytes) -> None:
     assert images(text if isinstance(text, bytes) else text.encode()) == ()
+
+
+#: The smallest number whose hash is that of 0; all its multiples have this hash.
+LONG = 2**61 - 1
+
+
+@pytest.mark.parametrize("key", [f"{LONG}", f"-{LONG}", f"0x{LONG:x}", "1_000_000_000_000_000_000"])
+def test_a_key_is_no_long_number(tmp_path: Path, key: str) -> None:
+    """A mapping of such keys takes quadratic time."""
+    path = tmp_path / "x.yml"
+    wrong, right = f"a: 1\n{key}: 1\n", f"{'9' * 18}: 1\n-{'9' * 18}: 2\n'{key}': 3\n"
+    for read in (bounded, partial(load, reader=Reader())):
+        with pytest.raises(SpecError, match=r"x\.yml:2.* a key must be text, or a number of at most 18 digits"):
+            read(path, wrong)
+        assert len(read(path, right)) == 3
+    assert load(path, f"spec: {{{key}: 1}}\n", Reader()) == {"spec": {key: 1}}
+
+
+@pytest.mark.parametrize("value", [f"{{{LONG}:1}}", f"{{{LONG},1}}", f"[{{(-{LONG}):1}}]", "{(1,2):1}", "{1+2j:1}"])
+def test_a_key_in_a_value_of_an_ini_inventory_is_no_long_number(tmp_path: Path, value: str) -> None:
+    (tmp_path / "hosts").write_text(f"one x={value}\n")
+    with pytest.raises(
+        SpecError, match=r"a key must be text, (or a number of at most 18 digits|a number, true, false)"
+    ):
+        Inventory(tmp_path / "hosts")
+
+
+def test_the_values_of_an_ini_inventory_are_counted_before_they_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROVISION_MAX_NODES", "100")
+    (tmp_path / "hosts").write_text(f"one x=[{'1,' * 100}]\n")
+    with pytest.raises(SpecError, match="the value has more than 100 values"):
+        Inventory(tmp_path / "hosts")
+
+
+def test_aliases_multiply_no_long_text(tmp_path: Path) -> None:
+    text = f"a: &a {'x' * 1_000_000}\nb: [{'*a, ' * 100}]\n"
+    with pytest.raises(SpecError, match="the file expands to more than 1,000,000 values when its aliases are expanded"):
+        load(tmp_path / "x.yml", text)
+
+
+def test_hints_compare_a_limited_number_of_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+
+    def counted(word: str, known: list[str], **_: object) -> list[str]:
+        compared.extend(known)
+        return []
+
+    monkeypatch.setattr("difflib.get_close_matches", counted)
+    names = [f"name{number}" for number in range(1000)]
+    for name in names:
+        closest(f"{name}x", names)
+    assert len(compared) == 200_000
+    assert closest("x" * 101, names) is None
+    assert closest("x", ["x" * 101]) is None

@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -809,6 +810,23 @@ WITHIN = [
     (SUDO.replace("LINE", "ci ALL=(ALL) ALL").replace("sudoers.d/x", "sudoers.d/x.conf"), "SP416"),
     (SUDO.replace("LINE", "ci ALL=(ALL) ALL").replace("0440", "0646"), "SP416"),
 ]
+
+
+def test_the_variables_of_a_compose_file_make_a_limited_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROVISION_MAX_TEMPLATE_TEXT", "1000")
+    content = f"services: {{a: {{image: b, command: {'$A' * 101}}}}}"
+    spec = f"compose: {{shop: {{content: '{content}', environment: {{A: {'x' * 10}}}}}}}"
+    found = project(tmp_path, _host(spec), ONE)
+    assert [row["id"] for row in found] == ["SP410"]
+    assert "its variables make more than 1,000 characters" in found[0]["message"]
+
+
+def test_a_directory_that_cannot_be_listed_gives_no_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: Path) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    assert variables._beside(tmp_path / "x") == []
 
 
 @pytest.mark.parametrize(("spec", "rule"), WITHIN)

@@ -735,6 +735,25 @@ HUGE = [
     ("{{ ('0x' ~ 'f' * 9999) | from_yaml }}", "takes no number of more than 400 characters"),
     ("{{ ('1:' * 999 ~ '1') | from_yaml }}", "takes no number of more than 400 characters"),
     ("{{ ('[' * 99999) | from_yaml }}", "nested more than"),
+    *(
+        ("{% set x = ('[' ~ '2305843009213693951,' * 5000 ~ '1]') | from_json %}{{ " + use + " }}", said)
+        for use, said in (
+            ("x | unique", "takes more than 100,000 steps"),
+            ("x | union(x)", "takes more than 100,000 steps"),
+            ("x | intersect(x)", "takes more than 100,000 steps"),
+            ("x | difference(x)", "takes more than 100,000 steps"),
+            ("x is subset(x)", "takes more than 100,000 steps"),
+            ("x is superset(x)", "takes more than 100,000 steps"),
+            ("x | zip(x) | unique", "takes more than 100,000 steps"),
+            ("{x[0]: 1}", "a key must be text, or a number of at most 18 digits"),
+            ("dict([[x[0], 1]])", "a key in dict() must be text, or a number of at most 18 digits"),
+            ("[{'key': x[0], 'value': 1}] | items2dict", "must be text, or a number of at most 18 digits"),
+            ("[{'key': x[0]}] | rekey_on_member('key')", "must be text, or a number of at most 18 digits"),
+        )
+    ),
+    ("{{ ('[' ~ '[],' * 999999 ~ '1]') | from_json }}", 'filter "from_json" makes more than 1,000,000 values'),
+    ("{{ ('[' * 99999) | from_json }}", 'filter "from_json" takes more than 100 levels'),
+    ("{{ '{2305843009213693951: 1}' | from_yaml }}", "a key must be text, or a number of at most 18 digits"),
     ("{{ ['x' * 9999999] * 99 }}", "expands to more than"),
     ("{{ (['x' * 9999999] * 99) | join }}", "makes more than"),
     ("{{ 'y'.join(['x' * 9999999] * 99) }}", "makes more than"),

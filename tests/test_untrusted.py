@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -97,6 +98,26 @@ ATTACKS: dict[str, Callable[[Project, Path], None]] = {
     "a compose file is a link": _link("playbooks/files/c.yml", "{outside}/plain", "compose: {app: {src: c.yml}}"),
     "a build context is a link": _link("playbooks/files/b", "{outside}", "images: {'app:1': {build: b}}"),
     "an archive is a link": _link("playbooks/files/a.tar", "{outside}/plain", "images: {'app:1': {archive: a.tar}}"),
+    "tests are a link": _text(
+        "playbooks/site.yml", "- {{name: a, hosts: docker, verify: {outside}/plain, spec: {{packages: []}}}}\n"
+    ),
+    "a source of a file goes through a directory outside": _text(
+        "playbooks/files/x", "a", "files: {/etc/x: {src: ../../../outside/../project/playbooks/files/x}}"
+    ),
+    "an archive goes through a directory outside": _text(
+        "playbooks/files/x", "a", "images: {'app:1': {archive: ../../../outside/../project/playbooks/files/x}}"
+    ),
+    "a source of a file leads to a directory": _text("x", "", "files: {/etc/x: {src: ../../outside}}"),
+    "an archive leads out": _text("x", "", "images: {'app:1': {archive: ../../outside/plain}}"),
+    "a secret of a file leads out": _text(
+        "playbooks/site.yml",
+        "- {{name: a, hosts: docker, spec: {{files: {{/etc/x: {{content: !secret {{file: {outside}/plan}}}}}}}}}}\n",
+    ),
+    "a template reads a file": _text(
+        "playbooks/templates/x.j2",
+        "{{{{ lookup('file', '{outside}/plain') }}}}",
+        "files: {{/etc/x: {{template: x.j2}}}}",
+    ),
     "a link to git's own directory": _link("inventory/group_vars/all.yml", "../../.git/config"),
 }
 
@@ -131,6 +152,10 @@ def test_lint_of_an_untrusted_project_stays_inside(tmp_path: Path, what: str, ab
     assert done.returncode in (0, 1), said
     assert HUSH not in said
     assert "Traceback" not in said
+    # Nor does it show whether a file outside exists.
+    shutil.rmtree(outside)
+    done = linted(folder, outside, *words, *inventory)
+    assert done.stdout + done.stderr == said
 
 
 def test_the_check_notices_a_file_that_is_opened(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from provision.model import Resource
 from provision.remote.uploads import archive, folder
 from provision.resources.docker.image import BuiltImage, LoadedImage, PulledImage
 from provision.spec import Build, Image
+from provision.text import confinement
 
 
 def named(at: Setting) -> tuple[str, ...]:
@@ -58,6 +59,7 @@ def _pulled(at: Setting, reference: str, digest: str | None, follows: bool) -> P
 def _loaded(at: Setting, reference: str, one: Image) -> LoadedImage:
     name = str(one.archive)
     path = at.context.find(name)
+    path = None if path is None else confinement.check(path)
     if path is None or not path.is_file():
         raise at.error(f"no such file: {name}", "images", reference, "archive")
     try:
@@ -72,6 +74,7 @@ def _loaded(at: Setting, reference: str, one: Image) -> LoadedImage:
 
 def _built(at: Setting, reference: str, one: Image, build: Build) -> BuiltImage:
     path = at.context.find(build.folder)
+    path = None if path is None else confinement.check(path)
     if path is None or not path.is_dir():
         raise at.error(f"no such folder: {build.folder}", "images", reference, "build", "folder")
     args = tuple(sorted(build.args.items()))

@@ -175,6 +175,8 @@ def _places(notes: list[Note]) -> list[Path]:
         if not found[0].exists():
             notes.append(Note(f"ANSIBLE_CONFIG: there is no {found[0]}; the next ansible.cfg is read", loud=True))
     here = _here()
+    if here.is_symlink():
+        confinement.check(here)
     if here.exists():
         if here.parent.stat().st_mode & stat.S_IWOTH:
             notes.append(Note(f"{here} is not read: every user may write to its directory", loud=True))

@@ -18,7 +18,8 @@ from typing import Any
 from provision.errors import SpecError, Where
 from provision.inventory.tree import Tree, set_all, valid_group
 from provision.lines import lines_of
-from provision.text.yamlfile import Map, nearest, plain, sealed
+from provision.text import limits
+from provision.text.yamlfile import Map, check_key, nearest, plain, sealed
 
 _SECTION = re.compile(r"\[([^:\]\s]+)(?::(\w+))?\]\s*(?:#.*)?")
 _GROUP = re.compile(r"([^:\]\s]+)\s*(?:#.*)?")
@@ -125,13 +126,27 @@ class _Reader:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SyntaxWarning)
-                value = ast.literal_eval(text)
+                value = _literal(name, text, where)
         except (ValueError, SyntaxError, TypeError):
             pass
         except (MemoryError, RecursionError) as error:
             raise SpecError("the value is nested too deep", where=where, key=name) from error
         value = plain(_data(value), where, name)
         return sealed(name, value, where) if self.vault else value
+
+
+def _literal(name: str, text: str, where: Where) -> Any:
+    """The value of a Python literal. Its size and its keys are checked before it is made."""
+    if limits.parts(text) > limits.of(limits.NODES):
+        message, hint = f"the value has {limits.more(limits.NODES)}", limits.hint(limits.NODES)
+        raise SpecError(message, where=where, key=name, hint=hint)
+    tree = ast.parse(text.lstrip(" \t"), mode="eval")
+    for node in ast.walk(tree):
+        keys = node.keys if isinstance(node, ast.Dict) else node.elts if isinstance(node, ast.Set) else ()
+        for one in keys:
+            for part in ast.walk(one) if one is not None else ():
+                check_key((part,) if isinstance(part, ast.Tuple) else getattr(part, "value", None), where, name)
+    return ast.literal_eval(tree)
 
 
 def _numbered(text: str) -> Iterator[tuple[int, str]]:

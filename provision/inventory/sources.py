@@ -115,7 +115,8 @@ class _Files:
             self._list(source)
             return None
         path = Path(source)
-        if path.is_dir():
+        # With the name of the command line the project is confined to its directory; ansible.cfg names others.
+        if confinement.check(path).is_dir():
             before = len(self.done)
             self._folder(path)
             if len(self.done) == before:

@@ -92,10 +92,17 @@ def _faults(whole: Map) -> Iterator[_Fault]:
         device = str(options.get("device") or "/")
         if "bind" in str(options.get("o")).split(",") and not device.startswith(("/", "$")):
             yield f"volumes.{name}: the host does not get {device}, a path of the controller", _SHIP, here
+    sections = ("networks", "volumes", "secrets", "configs", "services")
+    declared = {section: dict.fromkeys(_texts_in(whole.get(section))) for section in sections}
     for name, one, there in entries(whole.get("services")):
         yield from _service(f"services.{name}", one, there)
         if not whole.get("include"):
-            yield from _undefined(f"services.{name}", one, whole)
+            yield from _undefined(f"services.{name}", one, declared)
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    """The names of a section, also of one that is a list by mistake."""
+    yield from (name for name in value if isinstance(name, str)) if isinstance(value, (Map, Seq)) else ()
 
 
 def _service(key: str, one: Map, here: Where) -> Iterator[_Fault]:
@@ -133,7 +140,7 @@ def _inner(value: Any, where: Where | None, key: str) -> tuple[Any, Where | None
     return (value.get(key), where) if isinstance(value, Map) else (None, where)
 
 
-def _undefined(key: str, one: Map, whole: Map) -> Iterator[_Fault]:
+def _undefined(key: str, one: Map, declared: dict[str, dict[str, None]]) -> Iterator[_Fault]:
     """Names that the file uses and does not declare: compose refuses the whole project."""
     sources = [
         (source(volume), where)
@@ -148,10 +155,9 @@ def _undefined(key: str, one: Map, whole: Map) -> Iterator[_Fault]:
         ("configs", [*_names(one, "configs")]),
         ("services", [*_needed(one)]),
     ):
-        declared = list(whole.get(section) or ())
         for name, where in used:
-            if name not in declared and "$" not in name and (section, name) != ("networks", "default"):
-                hint = nearest(name, declared) or f"declare it in {section}"
+            if name not in declared[section] and "$" not in name and (section, name) != ("networks", "default"):
+                hint = nearest(name, declared[section]) or f"declare it in {section}"
                 yield f"{key} uses {name}, which {section} does not have", hint, where
 
 

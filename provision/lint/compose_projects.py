@@ -15,6 +15,7 @@ from provision.lint.finding import Finding
 from provision.lint.rules import finding
 from provision.project import compose_file
 from provision.project.host_config import Context, HostConfig
+from provision.text import limits
 from provision.text.yamlfile import Map, Seq, locate, untyped
 
 
@@ -48,13 +49,16 @@ def read(configs: list[HostConfig], context: Context) -> tuple[list[Project], li
             path = context.find(one.src) if one.src is not None else None
             try:
                 whole = _parsed(path or Path(f"compose.{name}"), compose_file.text(config, context, name).decode())
+                if isinstance(whole, Map):
+                    whole = _Variables(one.environment).into(whole)
             except (SpecError, UnicodeDecodeError) as error:
                 at = error.where.line if isinstance(error, SpecError) and error.where else 0
                 reason = f"{error.message} (line {at})" if isinstance(error, SpecError) and at else error
-                wrong.append(finding("SP410", declared, f"compose.{name} is not a compose file: {reason}"))
+                hint = error.hint if isinstance(error, SpecError) else ""
+                wrong.append(finding("SP410", declared, f"compose.{name} is not a compose file: {reason}", hint))
                 continue
             if isinstance(whole, Map):
-                found.append(Project(config, name, declared, path, _replaced(whole, one.environment)))
+                found.append(Project(config, name, declared, path, whole))
             else:
                 message = f"compose.{name}: a compose file is a mapping with services"
                 wrong.append(finding("SP410", declared, message))
@@ -70,27 +74,37 @@ def _parsed(path: Path, text: str) -> Any:
 VARIABLE = re.compile(r"\$(?:(\$)|\{(\w+)(?:(:?[-?+])((?:[^{}]|\{[^{}]*\})*))?\}|(\w+))")
 
 
-def _replaced(value: Any, known: Mapping[str, str]) -> Any:
-    """The value with the project's variables. A variable without a value stays as it is."""
+class _Variables:
+    """Puts a project's variables into its file. A variable without a value stays as it is."""
 
-    def one(match: re.Match[str]) -> str:
+    def __init__(self, known: Mapping[str, str]) -> None:
+        self._known, self._length, self._most = known, 0, limits.of(limits.TEXT)
+
+    def _one(self, match: re.Match[str]) -> str:
         dollar, name, sign, other, bare = match.groups()
-        found = known.get(name or bare)
+        found = self._known.get(name or bare)
         if dollar or sign in ("+", ":+"):
             return dollar or match[0]
         if sign in ("-", ":-") and (found is None or (not found and sign == ":-")):
-            return str(VARIABLE.sub(one, other))
-        return match[0] if found is None else found
+            return str(VARIABLE.sub(self._one, other))
+        if found is None:
+            return match[0]
+        self._length += len(found)
+        if self._length > self._most:
+            raise SpecError(f"its variables make {limits.more(limits.TEXT)}", hint=limits.hint(limits.TEXT))
+        return found
 
-    if isinstance(value, Map):
-        result = Map(((key, _replaced(item, known)) for key, item in value.items()), value.here)
-        result.where.update(value.where)
-        return result
-    if isinstance(value, Seq):
-        items = Seq((_replaced(item, known) for item in value), value.here)
-        items.where = value.where
-        return items
-    return VARIABLE.sub(one, value) if isinstance(value, str) else value
+    def into(self, value: Any) -> Any:
+        """Raises :class:`SpecError` where the values of the variables are too much text in all."""
+        if isinstance(value, Map):
+            result = Map(((key, self.into(item)) for key, item in value.items()), value.here)
+            result.where.update(value.where)
+            return result
+        if isinstance(value, Seq):
+            items = Seq((self.into(item) for item in value), value.here)
+            items.where = value.where
+            return items
+        return VARIABLE.sub(self._one, value) if isinstance(value, str) else value
 
 
 def source(volume: Any) -> str:

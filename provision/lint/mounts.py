@@ -10,6 +10,7 @@ from provision.errors import Where
 from provision.lint import compose_projects
 from provision.lint.compose_projects import Project
 from provision.lint.finding import Finding
+from provision.lint.ranges import Paths
 from provision.lint.rules import finding
 from provision.project.host_config import HostConfig
 from provision.text.yamlfile import locate, nearest
@@ -52,7 +53,7 @@ def _of_containers(config: HostConfig) -> Iterator[_Mount]:
 
 def _volumes(config: HostConfig) -> Iterator[Finding]:
     """docker makes an undeclared volume without a message. A name like that of a declared one is a misspelling."""
-    declared = [name for name, one in config.spec.volumes.items() if not one.absent]
+    declared = {name: None for name, one in config.spec.volumes.items() if not one.absent}
     for name, container in config.spec.containers.items():
         for number, text in enumerate(container.volumes):
             volume = text.partition(":")[0]
@@ -67,14 +68,14 @@ def _volumes(config: HostConfig) -> Iterator[Finding]:
 def _missing(config: HostConfig, mounts: list[_Mount]) -> Iterator[Finding]:
     """A path that must have content: that of a file, or one that no container of the host may write."""
     files = {path: file for path, file in config.spec.files.items() if not file.absent}
-    shipped = {str(above) for path in files for above in (PurePosixPath(path), *PurePosixPath(path).parents)}
-    written = [path for _, path, only, _ in mounts if not only and not _FILE.fullmatch(path)]
+    shipped = Paths(str(PurePosixPath(path)) for path in files)
+    written = Paths(str(PurePosixPath(path)) for _, path, only, _ in mounts if not only and not _FILE.fullmatch(path))
     for owner, path, only, where in mounts:
         path = str(PurePosixPath(path))
         file = _FILE.fullmatch(path)
-        if path in shipped or not (file or only) or _OF_HOST.fullmatch(path):
+        if shipped.inside(path) or not (file or only) or _OF_HOST.fullmatch(path):
             continue
-        if any(PurePosixPath(path).is_relative_to(one) or PurePosixPath(one).is_relative_to(path) for one in written):
+        if written.cover(path) or written.inside(path):
             continue
         message = (
             f"{owner} mounts {path}, which the spec does not ship: docker makes an empty directory if it is missing"

@@ -63,7 +63,7 @@ def _in_the_clear(configs: list[HostConfig]) -> Iterator[Finding]:
 def _in_services(projects: list[Project]) -> Iterator[Finding]:
     """Variables of compose services. A variable of the project, which the spec can have as a secret, is none."""
     for project in projects:
-        variables = project.config.spec.compose[project.name].environment.values()
+        variables = frozenset(project.config.spec.compose[project.name].environment.values())
         for service, one, _ in project.services():
             for name, value, place in compose_projects.environment(one):
                 if _is_password(name, value) and "$" not in value and value not in variables:

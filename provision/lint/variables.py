@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from pathlib import Path
 
+from provision.errors import SpecError
 from provision.inventory.login import VARIABLES
 from provision.lint.finding import Finding
 from provision.lint.rules import finding
@@ -45,12 +47,20 @@ def lint(configs: list[HostConfig]) -> Iterator[Finding]:
                 yield finding("SP413", where, message, f'did you mean "{meant}"?', level)  # type: ignore[arg-type]
         files |= {config.source.here.file} if config.source.here is not None else set()
     for where, path in secret.files():
-        if where.file in files and confinement.inside(path) and not path.is_file():
-            folder = path.parent
-            names = [one.name for one in folder.iterdir()] if folder.is_dir() else []
+        if where.file in files and confinement.inside(path) and not confinement.check(path).is_file():
+            names = _beside(path)
             message = f"the file of a secret does not exist: {path}"
             hint = nearest(path.name, names) or "the run needs it; its path is relative to this file"
             yield finding("SP414", where, message, hint, "error" if closest(path.name, names) else "warning")
+
+
+def _beside(path: Path) -> list[str]:
+    """The names in the directory of a path; none where it can't be listed."""
+    folder = path.parent
+    try:
+        return [one.name for one in confinement.check(folder).iterdir()]
+    except (OSError, SpecError):
+        return []
 
 
 def misspelt(name: str) -> str | None:

@@ -13,6 +13,7 @@ from provision.lint.checks.logs import logs
 from provision.lint.checks.networks import Network, declared
 from provision.lint.compose_projects import Project
 from provision.lint.finding import Finding
+from provision.lint.ranges import Ranges
 from provision.lint.reading import Target, daemon_of, each
 from provision.lint.rules import finding
 from provision.project.host_config import HostConfig
@@ -43,36 +44,40 @@ def _where(config: HostConfig, *path: object) -> Where:
 
 def _ports(config: HostConfig, projects: list[Project]) -> Iterator[Finding]:
     """Each port of the host that two parts of the spec listen on: only one of them can start."""
-    taken: dict[tuple[int, str], list[tuple[str, str]]] = {}
-    reported: set[tuple[str, str]] = set()
-    for address, port, protocol, owner, where in _listeners(config, projects):
-        others = taken.setdefault((port, protocol), [])
-        for other, first in others:
-            same = address == other or {address, other} & {"0.0.0.0", "::", ""}  # noqa: S104
-            if same and first != owner and (first, owner) not in reported:
-                reported.add((first, owner))
-                message = f"port {port}/{protocol} of {config.host.name} is used twice: by {first} and by {owner}"
-                yield finding("SP408", where, message, "give one of them another port or address")
-                break
-        others.append((address, owner))
+    taken: dict[tuple[str, str], Ranges] = {}
+    for address, ports, protocol, owner, where in _listeners(config, projects):
+        first, last = ports[0], ports[-1]
+        address = "" if address in ("0.0.0.0", "::") else address  # noqa: S104
+        # "*" has the ports of any address: one that listens on every address collides with each of them.
+        every = taken.setdefault(("", protocol), Ranges())
+        any_ = taken.setdefault(("*", protocol), Ranges())
+        had = any_.take(first, last, owner)
+        if address:
+            had = [*every.first(first, last), *taken.setdefault((address, protocol), Ranges()).take(first, last, owner)]
+        else:
+            every.take(first, last, owner)
+        for other, port in {other: max(first, one) for one, _, other in reversed(had)}.items():
+            message = f"port {port}/{protocol} of {config.host.name} is used twice: by {other} and by {owner}"
+            yield finding("SP408", where, message, "give one of them another port or address")
 
 
-def _listeners(config: HostConfig, projects: list[Project]) -> Iterator[tuple[str, int, str, str, Where]]:
-    """Address ("": every one), port, protocol, the part of the spec that has it, and its place."""
+def _listeners(config: HostConfig, projects: list[Project]) -> Iterator[tuple[str, range, str, str, Where]]:
+    """Address ("": every one), ports, protocol, the part of the spec that has them, and its place."""
     spec, daemon = config.spec, daemon_of(config)
     if daemon is not None and isinstance(text := daemon.get("metrics-addr"), str):
         address, _, port = text.rpartition(":")
-        if port.isdecimal():
-            yield address.strip("[]"), int(port), "tcp", "daemon.metrics-addr", daemon.where["metrics-addr"]
+        if ports := _range(port):
+            yield address.strip("[]"), ports, "tcp", "daemon.metrics-addr", daemon.where["metrics-addr"]
     if daemon is not None:
         for number, (text, where) in enumerate(each(daemon, "hosts")):
             parts = urlsplit(text) if str(text).startswith("tcp://") else None
             if parts is not None and (given := _number(parts)):
-                yield (parts.hostname or "").strip("[]"), given, "tcp", f"daemon.hosts[{number}]", where
+                yield (parts.hostname or "").strip("[]"), _one(given), "tcp", f"daemon.hosts[{number}]", where
     if spec.registry is not None:
-        yield "", spec.registry.port, "tcp", "registry", _where(config, "registry", "port")
+        yield "", _one(spec.registry.port), "tcp", "registry", _where(config, "registry", "port")
         if spec.registry.debug_port is not None:
-            yield "127.0.0.1", spec.registry.debug_port, "tcp", "registry.debug_port", _where(config, "registry")
+            ports = _one(spec.registry.debug_port)
+            yield "127.0.0.1", ports, "tcp", "registry.debug_port", _where(config, "registry")
     for name, container in spec.containers.items():
         if not container.running or container.absent:
             continue
@@ -81,20 +86,19 @@ def _listeners(config: HostConfig, projects: list[Project]) -> Iterator[tuple[st
             outer, _, _ = published.rpartition(":")
             address, _, port = outer.rpartition(":")
             owner = f"containers.{name}.ports[{number}]"
-            if port.isdecimal() and int(port):  # 0: any free port
-                yield (
-                    address.strip("[]"),
-                    int(port),
-                    protocol or "tcp",
-                    owner,
-                    _where(config, "containers", name, "ports", number),
-                )
+            if ports := _range(port):
+                where = _where(config, "containers", name, "ports", number)
+                yield address.strip("[]"), ports, protocol or "tcp", owner, where
     for project in projects:
         for service, one, _ in project.services():
             for index, (address, outer, protocol, place) in enumerate(compose_projects.ports(one)):
                 owner = f"compose.{project.name}.services.{service}.ports[{index}]"
-                for number in _range(outer):
-                    yield address.strip("[]"), number, protocol, owner, project.where(place)
+                if ports := _range(outer):
+                    yield address.strip("[]"), ports, protocol, owner, project.where(place)
+
+
+def _one(port: int) -> range:
+    return range(port, port + 1)
 
 
 def _number(parts: SplitResult) -> int | None:
@@ -105,31 +109,32 @@ def _number(parts: SplitResult) -> int | None:
 
 
 def _range(text: str) -> range:
-    """``80`` and ``8000-8010``; no port of the host, and a variable, take none."""
+    """``80`` and ``8000-8010``; no port of the host, ``0`` (any free port) and a variable take none."""
     first, _, last = text.partition("-")
     last = last or first
-    good = first.isdecimal() and last.isdecimal() and 0 < int(first) <= int(last) < 65536
+    good = len(text) < 20 and first.isdecimal() and last.isdecimal() and 0 < int(first) <= int(last) < 65536
     return range(int(first), int(last) + 1) if good else range(0)
 
 
 def _overlaps(config: HostConfig, projects: list[Project]) -> Iterator[Finding]:
     """docker refuses a network whose addresses another one has (moby, libnetwork: "Pool overlaps")."""
-    placed: list[tuple[str, Network]] = []
+    placed = {4: Ranges(), 6: Ranges()}
     daemon = daemon_of(config)
     try:
-        placed += [(f"daemon.{one.key}", one.network) for one in declared(daemon)] if daemon is not None else []
+        own = [(f"daemon.{one.key}", one.network) for one in declared(daemon)] if daemon is not None else []
     except (AttributeError, TypeError):  # a value of the wrong type, which the daemon's own checks report
-        placed = []
-    # A network of docker's own pools moves away from a declared one; only fixed addresses can collide.
-    placed = [(key, network) for key, network in placed if "pool" not in key]
+        own = []
+    for key, network in own:
+        # A network of docker's own pools moves away from a declared one; only fixed addresses can collide.
+        if "pool" not in key:
+            _clash(key, network, placed)
     for name, one in config.spec.networks.items():
         if one.subnet is None or one.absent or one.driver not in ("bridge", "overlay"):
             continue
-        network: Network = ipaddress.ip_network(one.subnet)
-        if (clash := _clash(network, placed)) is not None:
+        network = ipaddress.ip_network(one.subnet)
+        if (clash := _clash(f"networks.{name}", network, placed)) is not None:
             where = _where(config, "networks", name, "subnet")
             yield finding("SP409", where, f"networks.{name}.subnet {network} overlaps {clash}")
-        placed.append((f"networks.{name}", network))
     for project in projects:
         for name, text, place in compose_projects.subnets(project.whole):
             key = f"compose.{project.name}.networks.{name}"
@@ -138,16 +143,15 @@ def _overlaps(config: HostConfig, projects: list[Project]) -> Iterator[Finding]:
             except ValueError as error:
                 yield finding("SP409", project.where(place), f"{key}: {error}")
                 continue
-            if (clash := _clash(network, placed)) is not None:
+            if (clash := _clash(key, network, placed)) is not None:
                 yield finding("SP409", project.where(place), f"{key} {network} overlaps {clash}")
-            placed.append((key, network))
 
 
-def _clash(network: Network, placed: list[tuple[str, Network]]) -> str | None:
-    overlapping = (
-        f"{key} {other}" for key, other in placed if network.version == other.version and network.overlaps(other)
-    )
-    return next(overlapping, None)
+def _clash(key: str, network: Network, placed: dict[int, Ranges]) -> str | None:
+    """Place a network; return the name of one whose addresses it takes."""
+    first, last = int(network.network_address), int(network.broadcast_address)
+    had = placed[network.version].take(first, last, f"{key} {network}")
+    return had[0][2] if had else None
 
 
 def _undeclared(config: HostConfig, projects: list[Project]) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ from provision.project.playbook import Play
 from provision.project.rollout_options import RolloutOptions
 from provision.spec import Engine, Spec
 from provision.spec.validate import misread, validate, validate_field
-from provision.text import confinement
+from provision.text import confinement, limits
 from provision.text.merge import refine, unite
 from provision.text.render import Fixed, Scope, Templates
 from provision.text.yamlfile import Map, Seq
@@ -88,11 +88,10 @@ class Context:
     recent: Memo = field(default_factory=lambda: Memo(256), compare=False, repr=False)
 
     def find(self, name: str) -> Path | None:
-        """The path of a file or directory of that name; ``None`` when there is none."""
-        found = next((folder / name for folder in self.files if (folder / name).exists()), None)
-        if found is not None:
-            confinement.check(found)
-        return found
+        """The path of a file or directory of that name; ``None`` when there is none. Raises :class:`SpecError` for a
+        name that leads out of a project that is not trusted."""
+        # The check is first: whether a path outside exists is not shown.
+        return next((folder / name for folder in self.files if confinement.check(folder / name).exists()), None)
 
     def read(self, name: str) -> bytes | None:
         """The bytes of a ``src`` file, read once for all hosts; ``None`` when there is none of that name."""
@@ -100,7 +99,7 @@ class Context:
 
     def _read(self, name: str) -> bytes | None:
         path = self.find(name)
-        return path.read_bytes() if path is not None and path.is_file() else None
+        return limits.read(path) if path is not None and confinement.check(path).is_file() else None
 
 
 def context(playbook: Path, *, foresees: bool = False) -> Context:

@@ -12,6 +12,7 @@ from provision.errors import SpecError, Where, all_of
 from provision.project.rollout_options import RolloutOptions
 from provision.secrets.secret import holds
 from provision.spec.validate import validate
+from provision.text import confinement
 from provision.text.yaml_hints import wide
 from provision.text.yamlfile import Map, Reader, Seq, check_names, closest, load, nearest
 
@@ -54,7 +55,7 @@ def load_playbook(path: Path) -> list[Play]:
 def read_playbook(path: Path) -> tuple[list[Play], list[SpecError]]:
     """The plays of ``path``, and the faults. A play with faults is in the list without what is wrong, unless its name,
     hosts or spec are. Raises :class:`SpecError` for a file that is not a playbook."""
-    if not path.exists():
+    if not confinement.check(path).exists():
         hint = "give one as the argument, or write one with `provision init`"
         if path.suffix not in (".yml", ".yaml") and path.name == str(path):
             hint = f"hosts are selected by -l {path}; {hint}"
@@ -156,7 +157,7 @@ def _tests(item: Map, key: str, folder: Path) -> tuple[Path, ...]:
         if not isinstance(word, str) or not word.strip():
             raise SpecError("must be a path or a list of paths", where=item.where["verify"], key=f"{key}.verify")
         path = (folder / word).resolve()
-        if not path.exists():
+        if not confinement.check(path).exists():
             raise SpecError(
                 f"no such tests: {word}",
                 where=item.where["verify"],

@@ -49,14 +49,15 @@ def inside(path: Path) -> bool:
     """Whether a path may be opened. Git's own directory is outside: CI keeps its credentials there."""
     if not _ROOTS:
         return True
-    found = path.resolve()
+    found = Path(os.path.realpath(path))
     return any(found.is_relative_to(root) and ".git" not in found.relative_to(root).parts for root in _ROOTS)
 
 
-def check(path: Path) -> None:
-    """Raises :class:`SpecError` for a path that leads out of the project."""
+def check(path: Path) -> Path:
+    """The path to open: without links where the project is confined, so that no directory outside decides whether it
+    exists. Raises :class:`SpecError` for a path that leads out of the project, whether it exists or not."""
     if inside(path):
-        return
+        return Path(os.path.realpath(path)) if _ROOTS else path
     message = "leads out of the project, so it is not read: the project is not trusted"
     raise SpecError(message, where=Where(path, 1), hint=_HINT)
 

@@ -40,6 +40,10 @@ TEXT = Limit("PROVISION_MAX_TEMPLATE_TEXT", 16 * 1024 * 1024, "characters")
 PROGRAM = Limit("PROVISION_INVENTORY_TIMEOUT", 120, "seconds", most=86_400)
 ALL = (FILE, NODES, DEPTH, HOSTS, STEPS, TEXT, PROGRAM)
 
+#: Digits of a whole number that is a key. Python's hash of a whole number is its remainder by 2**61 - 1: any longer
+#: numbers can have one hash, and a mapping compares each of its keys with all others of the same hash.
+KEY_DIGITS = 18
+
 #: Directories of the process's own open files.
 _DESCRIPTORS = (Path("/dev/fd"), Path("/proc/self/fd"))
 
@@ -54,6 +58,19 @@ def of(limit: Limit) -> int:
     if not 0 < number <= limit.most:
         raise UsageError(f"{limit.variable} must be a number of {limit.unit} from 1 to {limit.most}, not {given!r}")
     return number
+
+
+def same_hash(value: object) -> bool:
+    """Whether a project can choose any number of such values with one hash (:data:`KEY_DIGITS`)."""
+    if isinstance(value, tuple):
+        # The hash of a tuple is computed from those of its items without a random key.
+        return any(not isinstance(one, str) for one in value)
+    return isinstance(value, complex) or (isinstance(value, int) and abs(value) >= 10**KEY_DIGITS)
+
+
+def parts(text: str) -> int:
+    """The most values that a text of JSON, or a Python literal, can have: the marks between values, also in strings."""
+    return 1 + sum(map(text.count, ",:[{("))
 
 
 def more(limit: Limit) -> str:
@@ -87,10 +104,10 @@ def read(path: Path, *, named: bool = False) -> bytes:
 
     It stops reading at the limit, so an endless device does no harm.
     """
-    if not named:
-        confinement.check(path)
+    place = path if named else confinement.check(path)
     try:
-        return whole(path, named=named)
+        with opened(place, named=named) as file:
+            return content(path, file)
     except OSError as error:
         raise SpecError(f"can't be read: {error.strerror}", where=Where(path, 1)) from error
 

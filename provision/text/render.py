@@ -12,7 +12,7 @@ how many steps they may take.
 
 from __future__ import annotations
 
-import difflib
+import os
 import re
 import threading
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
@@ -33,8 +33,8 @@ from jinja2.nativetypes import NativeCodeGenerator, NativeEnvironment, NativeTem
 from provision.errors import SpecError, Where
 from provision.lines import lines_of
 from provision.secrets import secret
-from provision.text import limits, sandbox
-from provision.text.yamlfile import Map, Seq, Spelled, Unsafe, key_text, nearest, text_keys
+from provision.text import confinement, limits, sandbox
+from provision.text.yamlfile import Map, Seq, Spelled, Unsafe, closest, key_text, nearest, text_keys
 
 #: Errors of a template besides jinja2's own. SyntaxError: Python allows at most 20 nested loops.
 _FAILURES = (
@@ -410,9 +410,9 @@ def _near_name(message: str) -> str:
     if name[2] in _IMPURE:
         return "it reads the controller's files, clock or random numbers; write the value itself"
     known: Iterable[str] = _NATIVE.filters if name[1] == "filter" else _NATIVE.tests
-    close = difflib.get_close_matches(name[2], [one for one in known if "." not in one], n=1, cutoff=0.75)
+    close = closest(name[2], [one for one in known if "." not in one], 0.75)
     if close and "." not in name[2]:
-        return f'did you mean "{close[0]}"?'
+        return f'did you mean "{close}"?'
     return f"Ansible's {name[1]}s of collections are not supported; write the value itself"
 
 
@@ -425,11 +425,12 @@ class _Folders(jinja2.FileSystemLoader):
         parts = jinja2.loaders.split_template_path(template)
         for folder in map(Path, self.searchpath):
             path = folder.joinpath(*parts)
-            if not path.is_file():
-                continue
-            if not path.resolve().is_relative_to(folder.resolve()):
+            # The check is first: whether a link's target outside exists is not shown.
+            if os.path.lexists(path) and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
                 hint = "a link may point to another template in the same directory; copy the file instead"
                 raise sandbox.Refused(f"the template {template} is a link to a file outside {folder}", hint)
+            if not path.is_file():
+                continue
             # The directory may be a link too: limits.text checks that.
             return limits.text(path), str(path), lambda: True  # read once for all hosts of a run
         raise jinja2.TemplateNotFound(template)
@@ -440,6 +441,8 @@ class Templates:
 
     def __init__(self, own: Path | None) -> None:
         self.shipped = shipped("templates")
+        if own is not None:
+            confinement.check(own)
         self.folders = [folder for folder in (own, self.shipped) if folder is not None and folder.is_dir()]
         self._environment = _Text(
             loader=_Folders([str(folder) for folder in self.folders]),
@@ -451,7 +454,7 @@ class Templates:
 
     def is_shipped(self, name: str) -> bool:
         """Whether the template of that name is provision's own, and not one of the operator."""
-        return not any((folder / name).is_file() for folder in self.folders if folder != self.shipped)
+        return not any(os.path.lexists(folder / name) for folder in self.folders if folder != self.shipped)
 
     def render(self, name: str, scope: Scope, where: Where | None = None, **values: Any) -> str:
         """The text of the template ``name`` over a host's variables and ``values``.
@@ -474,7 +477,7 @@ class Templates:
 
     def _place(self, error: Exception, name: str) -> Where:
         """The line that failed, in the innermost template: it may be a template that ``name`` includes."""
-        file = next((folder / name for folder in self.folders if (folder / name).is_file()), Path(name))
+        file = next((folder / name for folder in self.folders if os.path.lexists(folder / name)), Path(name))
         found, frame = Where(file, 1), error.__traceback__
         while frame is not None:
             path = Path(frame.tb_frame.f_code.co_filename)

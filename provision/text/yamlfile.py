@@ -30,6 +30,11 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 #: In characters. Python refuses longer integers too, and PyYAML would need minutes for long numbers to the base of 60.
 _LONGEST_NUMBER = 400
+#: Characters of a text that count as one more value: aliases must not multiply a long text.
+_TEXT_OF_A_VALUE = 64
+#: How many pairs of words a process compares for its hints, and the longest of them. Each pair takes microseconds, and
+#: a project can have a misspelt name for each of its names.
+_PAIRS, _WORD = 200_000, 100
 
 
 class _Resolving(_Loader):  # type: ignore[misc, valid-type]  # the C loader where PyYAML has it
@@ -185,6 +190,29 @@ def untyped(path: Path, text: str) -> Any:
         loader.dispose()
 
 
+def check_key(value: object, where: Where, key: str) -> None:
+    """Raises :class:`SpecError` for a key of which a file could make a slow mapping."""
+    if limits.same_hash(value):
+        message = (
+            f"a key must be text, or a number of at most {limits.KEY_DIGITS} digits"
+            if isinstance(value, int)
+            else "a key must be text, a number, true, false or null"
+        )
+        raise SpecError(message, where=where, key=key, hint="quote the key")
+
+
+class _Bounded(_Loader):  # type: ignore[misc, valid-type]
+    """PyYAML's safe loader, with the limit of keys."""
+
+    path = Path()
+
+    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> Any:
+        for one, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if one.tag == "tag:yaml.org,2002:int":
+                check_key(self.construct_object(one), Where(self.path, one.start_mark.line + 1), "")
+        return super().construct_mapping(node, deep)
+
+
 def bounded(path: Path, text: str) -> Any:
     """``text`` as PyYAML's safe loader reads it, for a file of another program, within the limits of :func:`load`.
 
@@ -192,7 +220,12 @@ def bounded(path: Path, text: str) -> Any:
     """
     try:
         _check_size(path, text)
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+        loader = _Bounded(text)
+        loader.path = path
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         raise syntax_error(path, error, text) from error
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError) as error:
@@ -222,9 +255,10 @@ def _check_size(path: Path, text: str) -> None:
                 values, height = anchors.get(str(event.anchor), (1, 0))
                 total += values
             elif isinstance(event, yaml.ScalarEvent):
-                total, height = total + 1, 0
+                values, height = 1 + len(event.value) // _TEXT_OF_A_VALUE, 0
+                total += values
                 if event.anchor is not None:
-                    anchors[event.anchor] = (1, 0)
+                    anchors[event.anchor] = (values, 0)
             else:
                 continue
             levels[-1] = max(levels[-1], height)
@@ -285,6 +319,7 @@ def plain(value: Any, where: Where, key: str = "", depth: int = 0) -> Any:
             return Unsafe(text)
         result = Map(here=where)
         for name, one in value.items():
+            check_key(name, where, key)
             if not isinstance(name, (str, int, float, type(None))):
                 raise SpecError("a key must be text, a number, true, false or null", where=where, key=key)
             result[name] = plain(one, where, f"{key}.{name}" if key else str(name), depth + 1)  # type: ignore[index]
@@ -447,6 +482,7 @@ class _Builder:
             raise SpecError(f"the key {node.value} has a full-width colon", where=where, key=key, hint=hint)
         if self.reader is not None and node.tag in _KEY_TYPES and not _IN_SPEC.fullmatch(key):
             value = self._typed(node, node.tag, key)
+            check_key(value, where, key)
             return value + 0 if isinstance(value, Number) else value  # type: ignore[operator]  # an int or a float
         return Unsafe(node.value) if self._unsafe else node.value
 
@@ -503,9 +539,18 @@ def locate(data: Any, path: Iterable[object]) -> Where | None:
     return where
 
 
-def closest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that the user most probably meant by ``word``."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+class _Compared:
+    left = _PAIRS
+
+
+def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known word that the user most probably meant by ``word``; ``None`` also for words that are too long, and
+    after a process has compared very many."""
+    words = [one for one in known if len(one) <= _WORD] if len(word) <= _WORD else []
+    if len(words) > _Compared.left:
+        return None
+    _Compared.left -= len(words)
+    close = difflib.get_close_matches(word, words, n=1, cutoff=cutoff)
     return close[0] if close else None
 
 

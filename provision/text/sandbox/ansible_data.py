@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 
 from provision.text.sandbox.blind import blind
-from provision.text.sandbox.bounds import Refused, measured_size, room_for, step
+from provision.text.sandbox.bounds import Refused, check_key, compared, measured_size, room_for, step
 
 #: The most lists or items whose combinations are counted.
 _MOST = 100
@@ -80,7 +80,10 @@ def items2dict(value: Any, key_name: str = "key", value_name: str = "value") -> 
     items = _list("items2dict", value)
     if not all(isinstance(item, Mapping) and key_name in item and value_name in item for item in items):
         raise Refused(f'filter "items2dict" takes mappings with {key_name} and {value_name}')
-    blind('a key in filter "items2dict"', [item[key_name] for item in items])
+    keys = [item[key_name] for item in items]
+    blind('a key in filter "items2dict"', keys)
+    for one in keys:
+        check_key('a key in filter "items2dict"', one)
     return {item[key_name]: item[value_name] for item in items}
 
 
@@ -126,6 +129,7 @@ def rekey_on_member(value: Any, key: Any, duplicates: str = "error") -> dict[Any
         if not isinstance(item, Mapping) or key not in item:
             raise Refused(f'filter "rekey_on_member": an item has no {key}')
         blind('a key in filter "rekey_on_member"', item[key])
+        check_key('a key in filter "rekey_on_member"', item[key])
         if item[key] in found and duplicates != "overwrite":
             raise Refused(f'filter "rekey_on_member": {item[key]!r} is not unique')
         found[item[key]] = item
@@ -143,6 +147,7 @@ def extract(environment: jinja2.Environment, key: Any, container: Any, more: Any
 def different(items: list[Any]) -> list[Any]:
     """The different items, in their order."""
     try:
+        compared(items)
         return list(dict.fromkeys(items))
     except TypeError:
         _compared(items, items)
@@ -153,6 +158,7 @@ def _inside(name: str, value: Any, other: Any) -> tuple[list[Any], Callable[[Any
     """The different items of ``value``, and whether an item is in ``other``."""
     items, others = different(_list(name, value)), _list(name, other)
     try:
+        compared((*items, *others))
         known = frozenset(others)
         hash(tuple(items))
         return items, known.__contains__
@@ -230,12 +236,18 @@ def permutations(value: Any, size: int | None = None) -> list[Any]:
     return list(itertools.permutations(items, length))
 
 
+def _set(value: Any) -> set[Any]:
+    items = _list("subset", value)
+    compared(items)
+    return set(items)
+
+
 def subset(value: Any, other: Any) -> bool:
-    return set(value) <= set(other)
+    return _set(value) <= _set(other)
 
 
 def superset(value: Any, other: Any) -> bool:
-    return set(value) >= set(other)
+    return _set(value) >= _set(other)
 
 
 def contains(value: Any, item: Any) -> bool:

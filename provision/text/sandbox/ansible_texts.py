@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from provision.errors import SpecError
-from provision.text.sandbox.bounds import Refused, measured_size, room, step, width
+from provision.text import limits
+from provision.text.sandbox.bounds import Refused, measured_size, room, room_for, step, too_much, width
 
 #: The namespace of Ansible's ``to_uuid`` (its documentation names it).
 _ANSIBLE = uuid.UUID("361E6D51-FAEC-444A-9079-341386DA8E2E")
@@ -33,8 +34,12 @@ def b64decode(value: Any, encoding: str = "utf-8", urlsafe: bool = False) -> str
 
 def from_json(value: Any) -> Any:
     text = str(value)
+    room_for('filter "from_json"', limits.parts(text))
     step(1 + len(text) // 64)
-    return json.loads(text)
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise too_much('filter "from_json" takes', limits.DEPTH) from error
 
 
 def from_yaml(value: Any) -> Any:

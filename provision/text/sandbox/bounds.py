@@ -101,6 +101,17 @@ def room_for(what: str, count: int) -> None:
     step(count // _VALUES)
 
 
+def compared(values: Iterable[object]) -> None:
+    """Count the steps of a set of these values: those that can have one hash are compared with each other."""
+    step(sum(map(limits.same_hash, values)) ** 2 // 32)
+
+
+def check_key(what: str, value: object) -> None:
+    """Check a key before a mapping is made with it."""
+    if limits.same_hash(value):
+        raise Refused(f"{what} must be text, or a number of at most {limits.KEY_DIGITS} digits", "| string")
+
+
 def width(what: str, *numbers: object) -> None:
     if any(isinstance(number, int) and abs(number) > WIDTH for number in numbers):
         raise Refused(f"{what} has a width of more than {WIDTH:,}")

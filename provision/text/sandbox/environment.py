@@ -18,6 +18,7 @@ from provision.text.sandbox.bounds import (
     GROWTH,
     WIDTHS,
     Refused,
+    check_key,
     numbers,
     percent,
     product,
@@ -173,6 +174,10 @@ class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
                 raise Refused(f"a template cannot make a {__obj.__name__}")
             if __obj is dict:
                 first_through("dict()", args, kwargs)
+                if args and not isinstance(args[0], Mapping):
+                    args = ([tuple(pair) for pair in args[0]], *args[1:])
+                    for pair in args[0]:
+                        check_key("a key in dict()", pair[0])
         elif isinstance(__obj, Format):
             blind(f'".{"format_map" if __obj.of_map else "format"}"', *args, *kwargs.values())
         elif not isinstance(__obj, _CALLABLE) and __obj is not _range and __obj is not lookup:

@@ -16,7 +16,7 @@ from jinja2.filters import make_attrgetter
 from provision.text.sandbox.ansible_data import STRUCTURAL, different
 from provision.text.sandbox.ansible_filters import FILTERS, TESTS
 from provision.text.sandbox.blind import blind, through
-from provision.text.sandbox.bounds import GROWTH, WIDTHS, percent, room, step, weigh, width
+from provision.text.sandbox.bounds import GROWTH, WIDTHS, compared, percent, room, step, weigh, width
 from provision.text.sandbox.encoders import ENCODERS
 from provision.text.sandbox.operators import INTERNAL, comparison
 from provision.text.sandbox.text import joined, shown
@@ -98,6 +98,7 @@ def _join(environment: jinja2.Environment, value: Any, d: object = "", attribute
 @jinja2.pass_environment
 def _unique(environment: jinja2.Environment, value: Any, case_sensitive: Any = None, attribute: Any = None) -> Any:
     """Items that have no hash (lists and mappings) are compared one by one, as in Ansible."""
+    compared(value if attribute is None else map(make_attrgetter(environment, attribute), value))
     try:
         return list(jinja2.filters.do_unique(environment, value, bool(case_sensitive), attribute))
     except TypeError:

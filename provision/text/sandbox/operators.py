@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 
 from provision.text.sandbox.blind import blind, through
-from provision.text.sandbox.bounds import step
+from provision.text.sandbox.bounds import check_key, step
 from provision.text.sandbox.text import joined
 
 
@@ -102,6 +102,11 @@ def each(values: Any, shape: Shape) -> Any:
     return values if isinstance(values, jinja2.Undefined) else Each(values, shape)
 
 
+def _key(value: Any) -> Any:
+    check_key("a key", value)
+    return value
+
+
 #: The filters that the changed syntax tree uses. A template cannot name them: its filters have no exclamation mark.
 INTERNAL: dict[str, Callable[..., Any]] = {
     "compare!": _compare,
@@ -109,4 +114,5 @@ INTERNAL: dict[str, Callable[..., Any]] = {
     "slice!": _slice,
     "each!": each,
     "unpack!": _unpack,
+    "key!": _key,
 }

@@ -39,6 +39,12 @@ class Intercepting(NodeTransformer):
         ends = [one or self._const(node, None) for one in (node.arg.start, node.arg.stop, node.arg.step)]
         return self._by("slice!", node, node.node, *ends)
 
+    def visit_Pair(self, node: nodes.Pair) -> nodes.Node:
+        self.generic_visit(node)
+        if not (isinstance(node.key, nodes.Const) and isinstance(node.key.value, str)):
+            node.key = self._by("key!", node, node.key)
+        return node
+
     def visit_For(self, node: nodes.For) -> nodes.Node:
         self.generic_visit(node)
         node.iter = self._by("each!", node, node.iter, self._const(node, _shape(node.target)))  # type: ignore[arg-type]
