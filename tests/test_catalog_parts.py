@@ -11,9 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from provision.catalog import Options, check_catalogs, compile_catalog, compile_catalogs
+from provision.catalog.context import CompileContext
 from provision.catalog.inputs import Reads, vector, view, views
 from provision.catalog.parts import Check, Made, Part, Parts
-from provision.catalog.setting import Setting
 from provision.errors import SpecError
 from provision.load import Loaded
 from provision.model import Platform, Resource
@@ -82,7 +82,7 @@ def test_a_part_forgets_what_was_made_where_each_host_has_its_own(
 ) -> None:
     monkeypatch.setattr("provision.catalog.parts._MOST_MADE", 3)
     found, configs = fleet(project, *(spec(hostname=name) for name in "abcdefgh"))
-    make = _Counted(lambda at: at.spec.hostname)
+    make = _Counted(lambda ctx: ctx.spec.hostname)
     part = Part(make)
     for _ in range(2):
         assert [name_of(of(part, one, found)) for one in configs] == [repr(name) for name in "abcdefgh"]
@@ -99,7 +99,7 @@ def test_hosts_share_what_plays_declare_apart_by_the_values_of_each_play(project
     one, two, three = (compile_catalog(config, DEBIAN, found.context, Options()) for config in found.configs)
     assert one is three
     assert one != two
-    assert [getattr(at, "value", None) for at in two if at.id == "sysctl:vm.swappiness"] == ["2"]
+    assert [getattr(ctx, "value", None) for ctx in two if ctx.id == "sysctl:vm.swappiness"] == ["2"]
 
 
 def test_a_part_that_reads_what_one_host_has_is_its_own_and_the_rest_is_shared(project: Project) -> None:
@@ -128,17 +128,17 @@ def test_a_part_that_does_not_read_the_platform_is_made_once_for_all_platforms(p
 class _Counted:
     """Makes a resource of the fields that ``read`` selects, and counts how often."""
 
-    def __init__(self, read: Callable[[Setting], object]) -> None:
+    def __init__(self, read: Callable[[CompileContext], object]) -> None:
         self.count, self._read = 0, read
 
-    def __call__(self, at: Setting) -> Iterator[Resource]:
+    def __call__(self, ctx: CompileContext) -> Iterator[Resource]:
         self.count += 1
-        yield Hostname(repr(self._read(at)))
+        yield Hostname(repr(self._read(ctx)))
 
 
 def of(part: Part, config: HostConfig, found: Loaded, platform: Platform = DEBIAN) -> Made:
-    at = Setting(config, platform, found.context, Options())
-    return part.of(at, (id(platform), 0, *vector(config)))
+    ctx = CompileContext(config, platform, found.context, Options())
+    return part.of(ctx, (id(platform), 0, *vector(config)))
 
 
 def name_of(made: Made) -> str:
@@ -167,7 +167,7 @@ def test_a_part_is_made_once_for_each_combination_of_the_values_that_it_reads(pr
         spec(hostname="a", modules=["y"]),
         spec(hostname="a", modules=["x"], risky=["/etc/x"]),
     )
-    make = _Counted(lambda at: (at.spec.hostname, at.spec.modules))
+    make = _Counted(lambda ctx: (ctx.spec.hostname, ctx.spec.modules))
     part = Part(make)
     assert [name_of(of(part, one, found)) for one in configs] == [
         "('a', ['x'])",
@@ -187,7 +187,7 @@ def test_a_part_that_reads_more_for_some_values_is_right_for_all(project: Projec
         spec(hostname="a", modules=["y"]),
         spec(modules=["y"]),
     )
-    part = Part(_Counted(lambda at: at.spec.modules if at.spec.hostname is not None else "none"))
+    part = Part(_Counted(lambda ctx: ctx.spec.modules if ctx.spec.hostname is not None else "none"))
     expected = ["'none'", "['x']", "['y']", "'none'"]
     assert [name_of(of(part, one, found)) for one in configs] == expected
     assert [name_of(of(part, one, found)) for one in reversed(configs)] == expected[::-1]
@@ -195,7 +195,7 @@ def test_a_part_that_reads_more_for_some_values_is_right_for_all(project: Projec
 
 def test_a_part_whose_reads_depend_on_a_value_is_not_made_again_for_each_change(project: Project) -> None:
     found, configs = fleet(project, spec(hostname="a", modules=["x"]), spec(modules=["y"], risky=["/etc/x"]))
-    make = _Counted(lambda at: at.spec.risky if at.spec.hostname is None else at.spec.modules)
+    make = _Counted(lambda ctx: ctx.spec.risky if ctx.spec.hostname is None else ctx.spec.modules)
     part = Part(make)
     for _ in range(5):
         assert [name_of(of(part, one, found)) for one in configs] == ["['x']", "['/etc/x']"]
@@ -204,7 +204,7 @@ def test_a_part_whose_reads_depend_on_a_value_is_not_made_again_for_each_change(
 
 def test_a_part_that_reads_the_platform_or_the_options_is_made_for_each(project: Project) -> None:
     found, (config,) = fleet(project, spec(hostname="a"))
-    make = _Counted(lambda at: at.platform.name)
+    make = _Counted(lambda ctx: ctx.platform.name)
     part = Part(make)
     names = [name_of(of(part, config, found, one)) for one in (DEBIAN, ALPINE, DEBIAN)]
     assert names == ["'Debian GNU/Linux 13'", "'Alpine Linux 3.22'", "'Debian GNU/Linux 13'"]
@@ -219,9 +219,9 @@ def test_a_part_that_reads_the_platform_or_the_options_is_made_for_each(project:
 def test_a_host_that_fails_does_not_make_others_fail(project: Project) -> None:
     found, (good, bad) = fleet(project, spec(hostname="a"), spec(hostname="b"))
 
-    def make(at: Setting) -> Iterator[Resource]:
-        if at.spec.hostname == "b":
-            raise at.error("no", "hostname")
+    def make(ctx: CompileContext) -> Iterator[Resource]:
+        if ctx.spec.hostname == "b":
+            raise ctx.error("no", "hostname")
         yield Hostname("x")
 
     part = Part(make)
@@ -234,7 +234,7 @@ def test_a_host_that_fails_does_not_make_others_fail(project: Project) -> None:
 def test_of_threads_that_ask_for_one_part_one_makes_it(project: Project) -> None:
     found, (config,) = fleet(project, spec(hostname="a"))
     asked, finish = threading.Barrier(4), threading.Event()
-    make = _Counted(lambda at: finish.wait(60) and at.spec.hostname)
+    make = _Counted(lambda ctx: finish.wait(60) and ctx.spec.hostname)
     part, made = Part(make), list[Made]()
 
     def ask() -> None:
@@ -288,8 +288,8 @@ def test_anything_but_a_field_of_a_spec_counts_as_a_read_of_the_whole_spec(proje
 
 def test_the_check_compiles_what_differs_and_passes_what_is_right(project: Project) -> None:
     found, configs = fleet(project, spec(hostname="a"), spec(hostname="b"), spec(hostname="a", modules=["x"]))
-    host, modules = _Counted(lambda at: at.spec.hostname), _Counted(lambda at: (at.spec.modules, at.platform.id))
-    parts = Parts([host, lambda at: (File(f"/{one.name}", b"") for one in modules(at) if isinstance(one, Hostname))])
+    host, modules = _Counted(lambda ctx: ctx.spec.hostname), _Counted(lambda ctx: (ctx.spec.modules, ctx.platform.id))
+    parts = Parts([host, lambda ctx: (File(f"/{one.name}", b"") for one in modules(ctx) if isinstance(one, Hostname))])
     check = Check(parts, (DEBIAN, ALPINE), found.context, Options())
     assert [check.passes(one) for one in (*configs, *configs)] == [True] * 6
     assert (host.count, modules.count) == (2, 4)
@@ -297,9 +297,9 @@ def test_the_check_compiles_what_differs_and_passes_what_is_right(project: Proje
 
 def test_the_check_leaves_an_id_that_is_in_two_parts_to_the_catalogs(project: Project) -> None:
     found, (config,) = fleet(project, spec(hostname="a"))
-    one = _Counted(lambda at: at.spec.hostname)
+    one = _Counted(lambda ctx: ctx.spec.hostname)
     assert not Check(Parts([one, one]), (DEBIAN,), found.context, Options()).passes(config)
-    twice = Parts([lambda at: (*one(at), *one(at))])
+    twice = Parts([lambda ctx: (*one(ctx), *one(ctx))])
     assert not Check(twice, (DEBIAN,), found.context, Options()).passes(config)
     with pytest.raises(SpecError, match="declared twice"):
         twice.catalogs(config, (DEBIAN,), found.context, Options())
@@ -310,14 +310,14 @@ def test_the_check_reports_the_error_that_the_first_catalog_has(
 ) -> None:
     """The check makes a part for all platforms before it makes the next part; a catalog has all parts of a platform."""
 
-    def on_alpine(at: Setting) -> Iterator[Resource]:
-        if at.platform.id == "alpine":
-            raise at.error("only on Alpine", "files")
+    def on_alpine(ctx: CompileContext) -> Iterator[Resource]:
+        if ctx.platform.id == "alpine":
+            raise ctx.error("only on Alpine", "files")
         yield Hostname("x")
 
-    def everywhere(at: Setting) -> Iterator[Resource]:
-        if at.spec.hostname == "b":
-            raise at.error("everywhere", "hostname")
+    def everywhere(ctx: CompileContext) -> Iterator[Resource]:
+        if ctx.spec.hostname == "b":
+            raise ctx.error("everywhere", "hostname")
         yield Hostname("y")
 
     found, configs = fleet(project, spec(hostname="a"), spec(hostname="b"))

@@ -12,6 +12,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from provision.catalog.access import access
+from provision.catalog.context import CompileContext, Options
 from provision.catalog.daemon_files import engine_files
 from provision.catalog.files import files_of_others, files_of_root
 from provision.catalog.firewall import boot_rules, live_rules
@@ -24,7 +25,6 @@ from provision.catalog.pruning import pruning
 from provision.catalog.registry_host import registry_answers, registry_collection, registry_container, registry_files
 from provision.catalog.repositories import repositories
 from provision.catalog.services import services
-from provision.catalog.setting import Options, Setting
 from provision.catalog.stores import stores, undeclared_stores
 from provision.errors import SpecError, all_of
 from provision.model import Platform, Resource
@@ -101,12 +101,12 @@ def watchers(
     config: HostConfig, platform: Platform, context: Context, options: Options
 ) -> Mapping[str, tuple[str, ...]]:
     """Path -> the services that watch it."""
-    return Setting(config, platform, context, options).watchers
+    return CompileContext(config, platform, context, options).watchers
 
 
 _IN_ORDER: tuple[Make, ...] = (
     stores,
-    lambda at: made(Place.SETTINGS, at.spec),
+    lambda ctx: made(Place.SETTINGS, ctx.spec),
     kernel,
     repositories,
     files_of_root,
@@ -116,7 +116,7 @@ _IN_ORDER: tuple[Make, ...] = (
     partial(logins, root=True),
     packages,
     live_rules,
-    lambda at: made(Place.ACCOUNTS, at.spec),
+    lambda ctx: made(Place.ACCOUNTS, ctx.spec),
     files_of_others,
     partial(logins, root=False),
     registry_files,

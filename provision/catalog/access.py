@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provision.catalog.setting import Setting
+from provision.catalog.context import CompileContext
 from provision.dockerd import daemon_json
 from provision.model import Resource
 from provision.resources.access import GuardedSocket, PlainPrograms, SocketUnit
@@ -14,18 +14,18 @@ _NAMES = ("docker", "dockerd", "docker-init", "docker-proxy", "containerd", "con
 _PROGRAMS = tuple(f"/usr/bin/{name}" for name in _NAMES)
 
 
-def access(at: Setting) -> Iterator[Resource]:
-    if at.spec.engine is None:
+def access(ctx: CompileContext) -> Iterator[Resource]:
+    if ctx.spec.engine is None:
         return
-    systemd = at.flavour.init.name == "systemd"
+    systemd = ctx.flavour.init.name == "systemd"
     # With systemd the socket is systemd's, and the key of daemon.json has no effect on it (systemd.socket(5)).
-    daemon = daemon_json.daemon_json(at.spec.engine) or {}
+    daemon = daemon_json.daemon_json(ctx.spec.engine) or {}
     group = daemon_json.GROUP if systemd else str(daemon.get("group") or daemon_json.GROUP)
     unit = f"/etc/systemd/system/{daemon_json.SOCKET}"
     if systemd:
-        yield SocketUnit(daemon_json.SOCKET, group, at.paths)
-    if not any(path == unit or path.startswith(f"{unit}.d/") for path in at.paths):
+        yield SocketUnit(daemon_json.SOCKET, group, ctx.paths)
+    if not any(path == unit or path.startswith(f"{unit}.d/") for path in ctx.paths):
         yield GuardedSocket("/run/docker.sock", group)
-    if daemon_json.CONTAINERD_TOML not in at.paths:
+    if daemon_json.CONTAINERD_TOML not in ctx.paths:
         yield GuardedSocket("/run/containerd/containerd.sock", "root")
     yield PlainPrograms(_PROGRAMS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from provision.catalog.setting import Setting
+from provision.catalog.context import CompileContext
 from provision.errors import Where
 from provision.project.host_config import Context, HostConfig
 from provision.secrets import secret
@@ -46,12 +46,12 @@ def folder(context: Context) -> Path:
     return context.folder / "ca"
 
 
-def of_authority(at: Setting, authority: str, *path: str) -> bytes:
-    file = ca_file(folder(at.context), authority)
+def of_authority(ctx: CompileContext, authority: str, *path: str) -> bytes:
+    file = ca_file(folder(ctx.context), authority)
     if not file.exists():
-        if at.context.foresees:
+        if ctx.context.foresees:
             return f"# the certificate of the authority {authority}, which provision apply creates\n".encode()
-        raise at.error(
+        raise ctx.error(
             f"there is no authority {authority}",
             *path,
             hint="provision secrets ca creates what is missing, and so does apply",
@@ -59,14 +59,14 @@ def of_authority(at: Setting, authority: str, *path: str) -> bytes:
     return limits.read(file)
 
 
-def given(at: Setting, one: Wanted) -> tuple[bytes, str]:
+def given(ctx: CompileContext, one: Wanted) -> tuple[bytes, str]:
     """A certificate, and its key as a secret."""
-    certificate, key = leaf_files(folder(at.context), one)
+    certificate, key = leaf_files(folder(ctx.context), one)
     if not certificate.exists() or not key.exists():
-        if at.context.foresees:
+        if ctx.context.foresees:
             text = f"# of {one.name}, which provision apply makes by the authority {one.authority}"
             return f"{text}\n".encode(), text
-        raise at.error(
+        raise ctx.error(
             f"{one.name} has no certificate of {one.authority}",
             *("registry", "tls", "ca"),
             hint="provision secrets ca creates what is missing, and so does apply",

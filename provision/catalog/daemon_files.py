@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provision.catalog.certificates import of_authority
-from provision.catalog.setting import Setting
+from provision.catalog.context import CompileContext
 from provision.dockerd import daemon_json
 from provision.model import Resource
 from provision.resources.file import File
@@ -16,16 +16,16 @@ from provision.spec import Engine, Proxy, Registry
 from provision.text.formats import SYSTEMD, USERINFO
 
 
-def engine_files(at: Setting) -> Iterator[Resource]:
-    declared = at.spec.engine
+def engine_files(ctx: CompileContext) -> Iterator[Resource]:
+    declared = ctx.spec.engine
     if declared is None:
         return
     yield from _guarded(declared)
-    yield from _containerd(at, declared)
-    yield from _proxy(at, declared)
+    yield from _containerd(ctx, declared)
+    yield from _proxy(ctx, declared)
     for name, registry in declared.registries.items():
-        yield from _certificates(at, name, registry)
-    yield from _daemon_json(at, declared)
+        yield from _certificates(ctx, name, registry)
+    yield from _daemon_json(ctx, declared)
 
 
 def _guarded(declared: Engine) -> Iterator[Resource]:
@@ -38,40 +38,40 @@ def _guarded(declared: Engine) -> Iterator[Resource]:
         yield from (GuardedFolder(f"{daemon_json.CERTIFICATES}/{name}") for name in declared.registries)
 
 
-def _daemon_json(at: Setting, declared: Engine) -> Iterator[Resource]:
+def _daemon_json(ctx: CompileContext, declared: Engine) -> Iterator[Resource]:
     """Exactly the declared keys. A file that means the same in another form is left unchanged."""
     if (daemon := daemon_json.daemon_json(declared)) is None:
         if declared.proxy is not None and declared.proxy.place == "daemon":
-            raise at.error(
+            raise ctx.error(
                 "needs engine.daemon, because it is a key of daemon.json", "engine", "proxy", hint="daemon: {}"
             )
         return
-    _check_free(at, daemon_json.DAEMON_JSON)
-    content = at.render("daemon.json.j2", daemon=daemon_json.canonical(daemon).decode())
-    yield _file(at, daemon_json.DAEMON_JSON, content, same=True)
+    _check_free(ctx, daemon_json.DAEMON_JSON)
+    content = ctx.render("daemon.json.j2", daemon=daemon_json.canonical(daemon).decode())
+    yield _file(ctx, daemon_json.DAEMON_JSON, content, same=True)
 
 
-def _proxy(at: Setting, declared: Engine) -> Iterator[Resource]:
+def _proxy(ctx: CompileContext, declared: Engine) -> Iterator[Resource]:
     proxy = declared.proxy
     if proxy is None or proxy.place == "daemon":
         return
-    if at.flavour.init.name != "systemd":
+    if ctx.flavour.init.name != "systemd":
         yield Obstacle(
-            "proxy", f"{at.platform.name} has no systemd unit for proxy settings; set engine.proxy.place: daemon"
+            "proxy", f"{ctx.platform.name} has no systemd unit for proxy settings; set engine.proxy.place: daemon"
         )
         return
-    _check_free(at, daemon_json.DROPIN)
+    _check_free(ctx, daemon_json.DROPIN)
     if proxy.secret:
-        _check_free(at, daemon_json.PROXY_FILE)
+        _check_free(ctx, daemon_json.PROXY_FILE)
         lines = "".join(
-            f"{name}={at.written(value, SYSTEMD, 'engine', 'proxy', _PROXIES[name])}\n"
-            for name, value in _variables(at, proxy).items()
+            f"{name}={ctx.written(value, SYSTEMD, 'engine', 'proxy', _PROXIES[name])}\n"
+            for name, value in _variables(ctx, proxy).items()
         )
-        watchers = at.watchers.get(daemon_json.PROXY_FILE, ())
+        watchers = ctx.watchers.get(daemon_json.PROXY_FILE, ())
         yield File(daemon_json.PROXY_FILE, lines.encode(), mode="0600", watchers=watchers, secret=True)
-    proxies = {} if proxy.secret else _variables(at, proxy)
+    proxies = {} if proxy.secret else _variables(ctx, proxy)
     yield _file(
-        at, daemon_json.DROPIN, at.render("systemd/proxy.conf.j2", proxies=proxies, file=daemon_json.PROXY_FILE)
+        ctx, daemon_json.DROPIN, ctx.render("systemd/proxy.conf.j2", proxies=proxies, file=daemon_json.PROXY_FILE)
     )
 
 
@@ -79,48 +79,48 @@ def _proxy(at: Setting, declared: Engine) -> Iterator[Resource]:
 _PROXIES = {"HTTP_PROXY": "http", "HTTPS_PROXY": "https", "NO_PROXY": "no_proxy"}
 
 
-def _variables(at: Setting, proxy: Proxy) -> dict[str, str]:
-    given = {"http": _url(at, proxy.http, "http"), "https": _url(at, proxy.https, "https")}
+def _variables(ctx: CompileContext, proxy: Proxy) -> dict[str, str]:
+    given = {"http": _url(ctx, proxy.http, "http"), "https": _url(ctx, proxy.https, "https")}
     given["no_proxy"] = ",".join(proxy.no_proxy)
     return {name: given[key] for name, key in _PROXIES.items() if given[key]}
 
 
-def _url(at: Setting, url: str | None, key: str) -> str:
+def _url(ctx: CompileContext, url: str | None, key: str) -> str:
     """The URL of a proxy. A password that is a secret is plain text in the spec, and percent-encoded in the URL."""
     if url is None or not holds(url):
         return url or ""
     scheme, separator, rest = url.partition("://")
     credentials, _, address = rest.rpartition("@")
     user, _, password = credentials.partition(":")
-    return f"{scheme}{separator}{user}:{at.written(password, USERINFO, 'engine', 'proxy', key)}@{address}"
+    return f"{scheme}{separator}{user}:{ctx.written(password, USERINFO, 'engine', 'proxy', key)}@{address}"
 
 
-def _containerd(at: Setting, declared: Engine) -> Iterator[Resource]:
+def _containerd(ctx: CompileContext, declared: Engine) -> Iterator[Resource]:
     """Only with systemd: with OpenRC dockerd starts its own containerd, whose data is below data-root."""
-    if declared.containerd_root is not None and at.flavour.init.name == "systemd":
-        _check_free(at, daemon_json.CONTAINERD_TOML)
-        content = at.render("containerd/config.toml.j2", root=declared.containerd_root)
-        yield _file(at, daemon_json.CONTAINERD_TOML, content)
+    if declared.containerd_root is not None and ctx.flavour.init.name == "systemd":
+        _check_free(ctx, daemon_json.CONTAINERD_TOML)
+        content = ctx.render("containerd/config.toml.j2", root=declared.containerd_root)
+        yield _file(ctx, daemon_json.CONTAINERD_TOML, content)
 
 
-def _certificates(at: Setting, name: str, registry: Registry) -> Iterator[Resource]:
+def _certificates(ctx: CompileContext, name: str, registry: Registry) -> Iterator[Resource]:
     """dockerd reads them at each pull and push, without a restart (docs.docker.com/engine/security/certificates)."""
     if registry.authority is not None:
-        content = of_authority(at, registry.authority, "engine", "registries", name, "authority")
+        content = of_authority(ctx, registry.authority, "engine", "registries", name, "authority")
         yield File(f"{daemon_json.CERTIFICATES}/{name}/ca.crt", content, mode=daemon_json.CERTIFICATE_MODES["ca.crt"])
     for part, file in (("ca", "ca.crt"), ("cert", "client.cert"), ("key", "client.key")):
         if (given := getattr(registry, part)) is None:
             continue
         path = f"{daemon_json.CERTIFICATES}/{name}/{file}"
-        _check_free(at, path)
-        content = at.pem(given, "engine", "registries", name, part)
+        _check_free(ctx, path)
+        content = ctx.pem(given, "engine", "registries", name, part)
         yield File(path, content, mode=daemon_json.CERTIFICATE_MODES[file], secret=part == "key")
 
 
-def _file(at: Setting, path: str, content: bytes, same: bool = False) -> File:
-    return File(path, content, watchers=at.watchers.get(path, ()), same=daemon_json.same if same else None)
+def _file(ctx: CompileContext, path: str, content: bytes, same: bool = False) -> File:
+    return File(path, content, watchers=ctx.watchers.get(path, ()), same=daemon_json.same if same else None)
 
 
-def _check_free(at: Setting, path: str) -> None:
-    if path in at.paths:
-        raise at.error("engine declares this file too", "files", path)
+def _check_free(ctx: CompileContext, path: str) -> None:
+    if path in ctx.paths:
+        raise ctx.error("engine declares this file too", "files", path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provision.catalog.setting import Setting
+from provision.catalog.context import CompileContext
 from provision.model import Resource
 from provision.resources.file import File, NoFile
 from provision.secrets.secret import marked, whole
@@ -14,44 +14,44 @@ from provision.text.yamlfile import locate
 LARGEST = 16 * 1024 * 1024
 
 
-def files_of_root(at: Setting) -> Iterator[Resource]:
-    for path, declared in at.spec.files.items():
+def files_of_root(ctx: CompileContext) -> Iterator[Resource]:
+    for path, declared in ctx.spec.files.items():
         if declared.absent:
-            yield NoFile(path, at.watchers.get(path, ()))
+            yield NoFile(path, ctx.watchers.get(path, ()))
         elif (declared.owner, declared.group) == ("root", "root"):
-            yield _file(at, path)
+            yield _file(ctx, path)
 
 
-def files_of_others(at: Setting) -> Iterator[Resource]:
-    for path, declared in at.spec.files.items():
+def files_of_others(ctx: CompileContext) -> Iterator[Resource]:
+    for path, declared in ctx.spec.files.items():
         if not declared.absent and (declared.owner, declared.group) != ("root", "root"):
-            yield _file(at, path)
+            yield _file(ctx, path)
 
 
-def _file(at: Setting, path: str) -> File:
-    declared = at.spec.files[path]
+def _file(ctx: CompileContext, path: str) -> File:
+    declared = ctx.spec.files[path]
     return File(
         path,
-        content(at, path),
+        content(ctx, path),
         declared.owner,
         declared.group,
         declared.mode,
-        at.watchers.get(path, ()),
+        ctx.watchers.get(path, ()),
         # A file is sent unchanged: text in it that looks like a token is not a token.
         literal=declared.src is not None,
     )
 
 
-def content(at: Setting, path: str) -> bytes:
+def content(ctx: CompileContext, path: str) -> bytes:
     """The bytes of a declared file. Raises :class:`SpecError` for a template or a source that gives none."""
-    declared = at.spec.files[path]
+    declared = ctx.spec.files[path]
     if declared.content is not None:
         return declared.content.encode()
     if declared.template is not None:
-        where = locate(at.own.source, ("files", path, "template"))
-        text = at.context.templates.render(declared.template, at.own.scope, where)
+        where = locate(ctx.own.source, ("files", path, "template"))
+        text = ctx.context.templates.render(declared.template, ctx.own.scope, where)
         return (whole(text, where, f"files.{path}.template") if marked(text) else text).encode()
-    found = at.read(str(declared.src), "files", path, "src")
+    found = ctx.read(str(declared.src), "files", path, "src")
     if len(found) > LARGEST:
-        raise at.error(f"{declared.src} is larger than 16 MiB", "files", path, "src", hint="install it by a package")
+        raise ctx.error(f"{declared.src} is larger than 16 MiB", "files", path, "src", hint="install it by a package")
     return found

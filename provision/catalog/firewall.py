@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from provision.catalog.setting import Setting
+from provision.catalog.context import CompileContext
 from provision.dockerd import daemon_json
 from provision.model import Resource
 from provision.resources.boot_service import BootService
@@ -15,24 +15,24 @@ from provision.resources.forward import Forward, OpenForward
 UNIT = "provision-forward"
 
 
-def boot_rules(at: Setting) -> Iterator[Resource]:
+def boot_rules(ctx: CompileContext) -> Iterator[Resource]:
     """Files. They come before the packages, so that a service that a package starts finds them."""
-    if at.spec.engine is None or (declared := at.spec.engine.firewall) is None:
+    if ctx.spec.engine is None or (declared := ctx.spec.engine.firewall) is None:
         return
     if declared.firewalld:
-        bridge = str((at.spec.engine.daemon or {}).get("bridge") or "docker0")
-        content = at.render("firewalld/docker.xml.j2", bridge=bridge)
-        yield File(daemon_json.ZONE, content, watchers=at.watchers.get(daemon_json.ZONE, ()))
+        bridge = str((ctx.spec.engine.daemon or {}).get("bridge") or "docker0")
+        content = ctx.render("firewalld/docker.xml.j2", bridge=bridge)
+        yield File(daemon_json.ZONE, content, watchers=ctx.watchers.get(daemon_json.ZONE, ()))
 
 
-def live_rules(at: Setting) -> Iterator[Resource]:
+def live_rules(ctx: CompileContext) -> Iterator[Resource]:
     """After the packages, because a package brings iptables."""
-    if at.spec.engine is None:
+    if ctx.spec.engine is None:
         return
-    forward = at.spec.engine.firewall.forward if at.spec.engine.firewall is not None else None
-    if (at.spec.engine.daemon or {}).get("firewall-backend") == "nftables":
+    forward = ctx.spec.engine.firewall.forward if ctx.spec.engine.firewall is not None else None
+    if (ctx.spec.engine.daemon or {}).get("firewall-backend") == "nftables":
         if forward == "drop":
-            raise at.error(
+            raise ctx.error(
                 "iptables' FORWARD chain would drop what dockerd's rules in nftables accept, so containers would"
                 " have no network",
                 *("engine", "firewall", "forward"),
@@ -43,8 +43,8 @@ def live_rules(at: Setting) -> Iterator[Resource]:
     if forward is None:
         return
     policy: Literal["ACCEPT", "DROP"] = "ACCEPT" if forward == "accept" else "DROP"
-    init = at.flavour.init
+    init = ctx.flavour.init
     template = {"systemd": "systemd/forward.service.j2", "openrc": "openrc/forward.j2"}[init.name]
-    file = File(init.unit.format(UNIT), at.render(template, policy=policy), mode=init.mode)
+    file = File(init.unit.format(UNIT), ctx.render(template, policy=policy), mode=init.mode)
     yield BootService(UNIT, file, init.link.format(UNIT))
     yield Forward(policy)

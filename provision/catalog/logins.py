@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Iterator
 
-from provision.catalog.setting import Setting
+from provision.catalog.context import CompileContext
 from provision.model import Resource
 from provision.resources.file import File
 from provision.resources.folder import Folder
@@ -16,10 +16,10 @@ from provision.secrets import secret
 _HUB = "https://index.docker.io/v1/"
 
 
-def logins(at: Setting, root: bool) -> Iterator[Resource]:
+def logins(ctx: CompileContext, root: bool) -> Iterator[Resource]:
     """The whole of an account's ``.docker/config.json``. Root's comes before the others: the daemon's pulls need it."""
     accounts: dict[str, dict[str, str]] = {}
-    registries = at.spec.engine.registries if at.spec.engine is not None else {}
+    registries = ctx.spec.engine.registries if ctx.spec.engine is not None else {}
     for name, registry in registries.items():
         login = registry.login
         for account in login.accounts if login is not None else ():
@@ -27,13 +27,13 @@ def logins(at: Setting, root: bool) -> Iterator[Resource]:
                 pair = secret.derived(f"login_{login.user}", login.password, _basic(login.user))
                 accounts.setdefault(account, {})[_HUB if name == "docker.io" else name] = pair
     for account, found in accounts.items():
-        home = _home(at, account)
+        home = _home(ctx, account)
         auths = {name: {"auth": pair} for name, pair in found.items()}
         # The form that docker's client writes. The look parses the same form.
         content = json.dumps({"auths": auths}, indent="\t", ensure_ascii=False) + "\n"
         path = f"{home}/.docker/config.json"
-        if path in at.paths:
-            raise at.error("engine.registries declares this file too", "files", path)
+        if path in ctx.paths:
+            raise ctx.error("engine.registries declares this file too", "files", path)
         yield Folder(f"{home}/.docker", account, _group(account), "0700")
         yield File(path, content.encode(), account, _group(account), "0600", secret=True)
 
@@ -45,10 +45,10 @@ def _basic(user: str) -> secret.Derivation:
     return secret.Derivation("basic", user, encoded)
 
 
-def _home(at: Setting, account: str) -> str:
+def _home(ctx: CompileContext, account: str) -> str:
     if account == "root":
         return "/root"
-    declared = at.spec.users.get(account)
+    declared = ctx.spec.users.get(account)
     return (declared.home if declared is not None else None) or f"/home/{account}"
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provision import spec as declared
+from provision.catalog.context import CompileContext
 from provision.catalog.images import images
-from provision.catalog.setting import Setting
 from provision.dockerd import daemon_json
 from provision.model import Resource
 from provision.project import compose_file
@@ -19,41 +19,41 @@ from provision.resources.file import File
 from provision.text.formats import DOTENV, VARIABLE
 
 
-def objects(at: Setting) -> Iterator[Resource]:
-    spec = at.spec
+def objects(ctx: CompileContext) -> Iterator[Resource]:
+    spec = ctx.spec
     yield from (NoProject(name, place(name)) for name, one in spec.compose.items() if one.absent)
     yield from (NoContainer(name) for name, one in spec.containers.items() if one.absent)
     yield from (Network(name, one) for name, one in spec.networks.items() if not one.absent)
     yield from (Volume(name, one) for name, one in spec.volumes.items() if not one.absent)
-    yield from images(at)
-    yield from (_container(at, name, one) for name, one in spec.containers.items() if not one.absent)
+    yield from images(ctx)
+    yield from (_container(ctx, name, one) for name, one in spec.containers.items() if not one.absent)
     for name, one in spec.compose.items():
         if not one.absent:
             yield Project(
-                name, _files(name), one.within, compose_file.images(compose_file.text(at.own, at.context, name))
+                name, _files(name), one.within, compose_file.images(compose_file.text(ctx.own, ctx.context, name))
             )
     yield from (NoNetwork(name) for name, one in spec.networks.items() if one.absent)
     yield from (NoVolume(name) for name, one in spec.volumes.items() if one.absent)
     yield from (NoImage(name) for name, one in spec.images.items() if one.absent)
 
 
-def _container(at: Setting, name: str, one: declared.Container) -> Container:
+def _container(ctx: CompileContext, name: str, one: declared.Container) -> Container:
     """A container. Its variables are used unchanged, but must be valid in an environment. A secret value is checked
     when all secrets are resolved."""
     for key, value in one.environment.items():
-        at.written(value, VARIABLE, "containers", name, "environment", key)
-    daemon = daemon_json.daemon_json(at.spec.engine) if at.spec.engine is not None else None
+        ctx.written(value, VARIABLE, "containers", name, "environment", key)
+    daemon = daemon_json.daemon_json(ctx.spec.engine) if ctx.spec.engine is not None else None
     return Container(name, one, daemon=daemon)
 
 
-def compose_files(at: Setting) -> Iterator[Resource]:
+def compose_files(ctx: CompileContext) -> Iterator[Resource]:
     """Only root may read them: they may contain secrets, or information about secrets."""
-    for name, one in at.spec.compose.items():
+    for name, one in ctx.spec.compose.items():
         if not one.absent:
             file, variables = _files(name)
-            yield File(file, compose_file.text(at.own, at.context, name), mode="0600")
+            yield File(file, compose_file.text(ctx.own, ctx.context, name), mode="0600")
             lines = "".join(
-                f"{key}={at.written(value, DOTENV, 'compose', name, 'environment', key)}\n"
+                f"{key}={ctx.written(value, DOTENV, 'compose', name, 'environment', key)}\n"
                 for key, value in one.environment.items()
             )
             yield File(variables, lines.encode(), mode="0600")

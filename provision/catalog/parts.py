@@ -15,15 +15,15 @@ from typing import Any
 
 from msgspec import Struct
 
+from provision.catalog.context import CompileContext, Options
 from provision.catalog.inputs import OPTIONS, PLATFORM, Vector, vector
-from provision.catalog.setting import Options, Setting
 from provision.errors import SpecError
 from provision.model import Platform, Resource
 from provision.project.host_config import Context, HostConfig
 from provision.project.memo import Memo
 
 #: Makes the resources of one part.
-Make = Callable[[Setting], Iterable[Resource]]
+Make = Callable[[CompileContext], Iterable[Resource]]
 
 #: The number of catalogs that are remembered, so that hosts with the same parts have one catalog.
 _MOST = 4096
@@ -70,20 +70,20 @@ class Part:
         self._lock = threading.Lock()
         self.known = _Known(set())
 
-    def of(self, at: Setting, values: Vector) -> Made:
+    def of(self, ctx: CompileContext, values: Vector) -> Made:
         """Raises :class:`SpecError`, which is not remembered."""
-        return self._found(at, values) or self._of(at, values)
+        return self._found(ctx, values) or self._of(ctx, values)
 
-    def _found(self, at: Setting, values: Vector) -> Made | None:
+    def _found(self, ctx: CompileContext, values: Vector) -> Made | None:
         known = self.known
         found = known.made.get(known.key(values))
-        return found or known.by_host.get(known.own(at.name, values))
+        return found or known.by_host.get(known.own(ctx.name, values))
 
-    def _of(self, at: Setting, values: Vector) -> Made:
+    def _of(self, ctx: CompileContext, values: Vector) -> Made:
         with self._lock:  # if several threads need the same part, one makes it
-            if (found := self._found(at, values)) is not None:
+            if (found := self._found(ctx, values)) is not None:
                 return found
-            fresh = at.fresh()
+            fresh = ctx.fresh()
             resources = tuple(self._make(fresh))
             private = fresh.reads.private
             made = Made(resources, frozenset(one.id for one in resources), private, fresh.whole)
@@ -96,7 +96,7 @@ class Part:
                 known = _Known(set(known.places))
             if private:
                 known.made[known.key(values)] = None
-                known.by_host[known.own(at.name, values)] = made
+                known.by_host[known.own(ctx.name, values)] = made
             else:
                 known.made[known.key(values)] = made
             self.known = known
@@ -124,10 +124,10 @@ class Parts:
             return shared[1]
         found, private = [], False
         for head, one in heads:
-            at, values = Setting(config, one, context, options), (*head, *rest)
-            made = tuple([part.of(at, values) for part in self.parts])
+            ctx, values = CompileContext(config, one, context, options), (*head, *rest)
+            made = tuple([part.of(ctx, values) for part in self.parts])
             private = private or any(part.private for part in made)
-            found.append(self._catalog(made, at.name))
+            found.append(self._catalog(made, ctx.name))
         catalogs = tuple(found)
         if not private:
             if len(self._shared) >= _MOST:
@@ -194,7 +194,7 @@ class Check:
         ids: frozenset[str] = frozenset()
         shared = True
         for head, platform in zip(self._heads, self._platforms, strict=True):
-            made = part.of(Setting(config, platform, self._context, self._options), (*head, *rest))
+            made = part.of(CompileContext(config, platform, self._context, self._options), (*head, *rest))
             if len(made.ids) != len(made.resources):
                 return None
             ids |= made.ids

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from provision import spec
 from provision.catalog.certificates import given
+from provision.catalog.context import REGISTRY_FOLDER, REGISTRY_READS, REGISTRY_UNIT, CompileContext
 from provision.catalog.images import image
-from provision.catalog.setting import REGISTRY_FOLDER, REGISTRY_READS, REGISTRY_UNIT, Setting
 from provision.catalog.timers import timer
 from provision.errors import UsageError
 from provision.model import Resource
@@ -33,35 +33,37 @@ _CONFIG = f"{REGISTRY_FOLDER}/config.yml"
 _INSIDE = "/var/lib/registry"
 
 
-def registry_files(at: Setting) -> Iterator[Resource]:
+def registry_files(ctx: CompileContext) -> Iterator[Resource]:
     """After the packages, because the package creates its account."""
-    declared = at.spec.registry
+    declared = ctx.spec.registry
     if declared is None:
         return
-    if declared.source == "package" and not at.platform.flavour.startswith("apt"):
-        yield Obstacle("registry", f"{at.platform.name} has no package {REGISTRY_UNIT}; set registry.source: container")
+    if declared.source == "package" and not ctx.platform.flavour.startswith("apt"):
+        yield Obstacle(
+            "registry", f"{ctx.platform.name} has no package {REGISTRY_UNIT}; set registry.source: container"
+        )
         return
     group = "root" if declared.source == "container" else _ACCOUNT
     owner = group
     for part in declared.storage, REGISTRY_FOLDER:
         yield Folder(part, owner if part == declared.storage else "root", group, "0750")
-    for name, (content, hidden) in _files(at, declared).items():
+    for name, (content, hidden) in _files(ctx, declared).items():
         mode = "0640" if hidden else "0644"
         path = f"{REGISTRY_FOLDER}/{name}"
-        yield File(path, content, "root", group, mode, at.watchers.get(path, ()), secret=hidden)
+        yield File(path, content, "root", group, mode, ctx.watchers.get(path, ()), secret=hidden)
 
 
-def registry_container(at: Setting) -> Iterator[Resource]:
+def registry_container(ctx: CompileContext) -> Iterator[Resource]:
     """Before all other containers: their images may come from this registry."""
-    declared = at.spec.registry
+    declared = ctx.spec.registry
     if declared is None or declared.source != "container":
         return
-    if UNIT_NAME in at.spec.containers:
-        raise at.error("registry declares this container too", "containers", UNIT_NAME)
-    shown = [content for content, hidden in _files(at, declared).values() if not hidden]
+    if UNIT_NAME in ctx.spec.containers:
+        raise ctx.error("registry declares this container too", "containers", UNIT_NAME)
+    shown = [content for content, hidden in _files(ctx, declared).values() if not hidden]
     # Compared with the label that an earlier process of provision has set.
     whole = hashlib.sha256(b"".join(secret.stable_bytes(content) for content in shown)).hexdigest()
-    yield image(at, declared.image)
+    yield image(ctx, declared.image)
     yield Container(
         UNIT_NAME,
         spec.Container(
@@ -78,12 +80,12 @@ def registry_container(at: Setting) -> Iterator[Resource]:
 UNIT_NAME = "registry"
 
 
-def _files(at: Setting, declared: PrivateRegistry) -> dict[str, tuple[bytes, bool]]:
+def _files(ctx: CompileContext, declared: PrivateRegistry) -> dict[str, tuple[bytes, bool]]:
     """Name -> content, and whether it is a secret."""
     storage = _INSIDE if declared.source == "container" else declared.storage
     proxy = declared.proxy
-    password = at.written(proxy.password, YAML, "registry", "proxy", "password") if proxy and proxy.password else ""
-    config = at.render_private(
+    password = ctx.written(proxy.password, YAML, "registry", "proxy", "password") if proxy and proxy.password else ""
+    config = ctx.render_private(
         "registry/config.yml.j2", registry=declared, storage=storage, folder=REGISTRY_FOLDER, password=password
     )
     found = {"config.yml": (config, secret.holds(config))}
@@ -95,11 +97,11 @@ def _files(at: Setting, declared: PrivateRegistry) -> dict[str, tuple[bytes, boo
         found["htpasswd"] = ("".join(lines).encode(), True)
     tls = declared.tls
     if tls is not None and tls.ca is not None:
-        certificate, key = given(at, Wanted(tls.ca, declared.name, tuple(tls.names)))
+        certificate, key = given(ctx, Wanted(tls.ca, declared.name, tuple(tls.names)))
         found["tls.crt"], found["tls.key"] = (certificate, False), (f"{key}\n".encode(), True)
     elif tls is not None and tls.cert is not None and tls.key is not None:
-        found["tls.crt"] = at.pem(tls.cert, "registry", "tls", "cert"), False
-        found["tls.key"] = at.pem(tls.key, "registry", "tls", "key"), True
+        found["tls.crt"] = ctx.pem(tls.cert, "registry", "tls", "cert"), False
+        found["tls.key"] = ctx.pem(tls.key, "registry", "tls", "key"), True
     return found
 
 
@@ -130,16 +132,16 @@ def _bcrypt(registry: str, user: str) -> secret.Derivation:
     return secret.Derivation("bcrypt", salt, hashed, one_way=True)
 
 
-def registry_answers(at: Setting) -> Iterator[Resource]:
+def registry_answers(ctx: CompileContext) -> Iterator[Resource]:
     """The resources after this one may need the registry."""
-    if at.spec.registry is not None:
+    if ctx.spec.registry is not None:
         read = tuple(f"{REGISTRY_FOLDER}/{name}" for name in REGISTRY_READS)
-        unit = REGISTRY_UNIT if at.spec.registry.source == "package" else UNIT_NAME
-        yield Listening(at.spec.registry.port, unit, read)
+        unit = REGISTRY_UNIT if ctx.spec.registry.source == "package" else UNIT_NAME
+        yield Listening(ctx.spec.registry.port, unit, read)
 
 
-def registry_collection(at: Setting) -> Iterator[Resource]:
-    declared = at.spec.registry
+def registry_collection(ctx: CompileContext) -> Iterator[Resource]:
+    declared = ctx.spec.registry
     if declared is None or declared.collect is None:
         return
     collect = f"garbage-collect{' --delete-untagged' if declared.collect.untagged else ''} {_CONFIG}"
@@ -157,5 +159,5 @@ def registry_collection(at: Setting) -> Iterator[Resource]:
             f"ExecStopPost=/usr/bin/systemctl start {REGISTRY_UNIT}",
         )
     yield from timer(
-        at, "provision-registry-collect", "Remove layers that no image uses", declared.collect.every, steps
+        ctx, "provision-registry-collect", "Remove layers that no image uses", declared.collect.every, steps
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from msgspec import Struct
 
-from provision.catalog.setting import Setting
+from provision.catalog.context import CompileContext
 from provision.model import Resource
 from provision.resources.apt_source import AptSource, Entry, OtherEntries
 from provision.resources.file import File
@@ -33,45 +33,45 @@ class _Source(Struct, frozen=True):
     values: Mapping[str, str]
 
 
-def repositories(at: Setting) -> Iterator[Resource]:
-    for source in _sources(at):
-        yield from _FORMS[at.flavour.repositories.form](at, source)
+def repositories(ctx: CompileContext) -> Iterator[Resource]:
+    for source in _sources(ctx):
+        yield from _FORMS[ctx.flavour.repositories.form](ctx, source)
 
 
-def source_files(at: Setting) -> tuple[str, ...]:
+def source_files(ctx: CompileContext) -> tuple[str, ...]:
     """The source files of provision, whose indexes must be fresh before packages are installed."""
-    return tuple(source.path for source in _sources(at))
+    return tuple(source.path for source in _sources(ctx))
 
 
-def _sources(at: Setting) -> Iterator[_Source]:
-    form = at.flavour.repositories
-    for name, declared in at.spec.repositories.items():
+def _sources(ctx: CompileContext) -> Iterator[_Source]:
+    form = ctx.flavour.repositories
+    for name, declared in ctx.spec.repositories.items():
         template = _TEMPLATES[form.form]
         field = f"repositories.{name}.fingerprint"
         yield _Source(
             name, field, declared, declared.url, form.source.format(name), form.keyring.format(name), template, {}
         )
-    if at.spec.engine is not None and form.docker and _from_docker(at, at.spec.engine):
-        yield _docker(at, at.spec.engine)
+    if ctx.spec.engine is not None and form.docker and _from_docker(ctx, ctx.spec.engine):
+        yield _docker(ctx, ctx.spec.engine)
 
 
-def _from_docker(at: Setting, engine: Engine) -> bool:
-    return bool(at.platform.docker) and engine.source not in ("distribution", "installed")
+def _from_docker(ctx: CompileContext, engine: Engine) -> bool:
+    return bool(ctx.platform.docker) and engine.source not in ("distribution", "installed")
 
 
-def _docker(at: Setting, engine: Engine) -> _Source:
-    form = at.flavour.repositories
+def _docker(ctx: CompileContext, engine: Engine) -> _Source:
+    form = ctx.flavour.repositories
     # The key is in the directory of the distribution, for all its versions.
-    folder = f"{engine.package_mirror}/linux/{at.platform.docker.partition('/')[0]}"
+    folder = f"{engine.package_mirror}/linux/{ctx.platform.docker.partition('/')[0]}"
     if form.form == "apt":
         url, template = folder, "apt/docker.sources.j2"
     else:
         # The major version and not $releasever: a mirror has no directory for 9.4 or 9-stream.
-        url = f"{engine.package_mirror}/linux/{at.platform.docker}/$basearch/{engine.channel}"
+        url = f"{engine.package_mirror}/linux/{ctx.platform.docker}/$basearch/{engine.channel}"
         template = "rpm/docker-ce.repo.j2"
     declared = Repository(
         url=folder,
-        suites=[at.platform.suite] if form.form == "apt" else [],
+        suites=[ctx.platform.suite] if form.form == "apt" else [],
         components=[engine.channel],
         key_url=f"{folder}/gpg",
         # Never accept any key that a mirror serves: a mirror that signs with its own key must be declared.
@@ -83,37 +83,37 @@ def _docker(at: Setting, engine: Engine) -> _Source:
     )
 
 
-def _apt(at: Setting, source: _Source) -> Iterator[Resource]:
+def _apt(ctx: CompileContext, source: _Source) -> Iterator[Resource]:
     declared = source.declared
-    suites = tuple(declared.suites) or (at.platform.codename,)
+    suites = tuple(declared.suites) or (ctx.platform.codename,)
     entry = Entry(declared.url, suites, tuple(declared.components), source.key)
     yield OtherEntries(source.path, entry)
-    yield _key(at, source)
-    content = at.render(
+    yield _key(ctx, source)
+    content = ctx.render(
         source.template, uri=declared.url, suites=suites, components=declared.components, signed_by=source.key
     )
     yield AptSource(source.path, content, entry)
 
 
-def _rpm(at: Setting, source: _Source) -> Iterator[Resource]:
-    yield _key(at, source)
-    content = at.render(source.template, repository=source.name, baseurl=source.url, key=source.key, **source.values)
+def _rpm(ctx: CompileContext, source: _Source) -> Iterator[Resource]:
+    yield _key(ctx, source)
+    content = ctx.render(source.template, repository=source.name, baseurl=source.url, key=source.key, **source.values)
     yield File(source.path, content)
 
 
-def _apk(at: Setting, source: _Source) -> Iterator[Resource]:
+def _apk(ctx: CompileContext, source: _Source) -> Iterator[Resource]:
     """Signed with RSA keys in /etc/apk/keys. Every host has the keys of Alpine's own repositories and mirrors."""
     declared = source.declared
     if declared.key != "host":
         yield Obstacle(f"repository {source.name}", f"apk does not use PGP keys ({source.name}); set key: host")
         return
-    suites = tuple(declared.suites) or (f"v{at.platform.release}",)
-    content = at.render(source.template, uri=declared.url, suites=suites, components=declared.components)
+    suites = tuple(declared.suites) or (f"v{ctx.platform.release}",)
+    content = ctx.render(source.template, uri=declared.url, suites=suites, components=declared.components)
     yield File(source.path, content)
 
 
-def _none(at: Setting, source: _Source) -> Iterator[Resource]:
-    yield Obstacle(f"repository {source.name}", f"{at.platform.name} has no repositories that provision can declare")
+def _none(ctx: CompileContext, source: _Source) -> Iterator[Resource]:
+    yield Obstacle(f"repository {source.name}", f"{ctx.platform.name} has no repositories that provision can declare")
 
 
 _TEMPLATES = {
@@ -122,7 +122,7 @@ _TEMPLATES = {
     "apk": "apk/repository.list.j2",
     "none": "",
 }
-_FORMS: dict[str, Callable[[Setting, _Source], Iterator[Resource]]] = {
+_FORMS: dict[str, Callable[[CompileContext, _Source], Iterator[Resource]]] = {
     "apt": _apt,
     "rpm": _rpm,
     "apk": _apk,
@@ -130,28 +130,28 @@ _FORMS: dict[str, Callable[[Setting, _Source], Iterator[Resource]]] = {
 }
 
 
-def _key(at: Setting, source: _Source) -> Resource:
+def _key(ctx: CompileContext, source: _Source) -> Resource:
     declared = source.declared
     if declared.key == "host":
-        return Obstacle(f"repository {source.name}", f"{source.name} needs key_url or a PGP key on {at.platform.name}")
+        return Obstacle(f"repository {source.name}", f"{source.name} needs key_url or a PGP key on {ctx.platform.name}")
     if declared.key is not None:
-        _check_key(at, source.name, declared, declared.key)
+        _check_key(ctx, source.name, declared, declared.key)
         return File(source.key, declared.key.encode())
     needs = {
         "certificates": any(str(url).startswith("https:") for url in (declared.url, declared.key_url)),
         "gpg": bool(declared.fingerprint),
-        "curl": "curl" in at.flavour.tools,
+        "curl": "curl" in ctx.flavour.tools,
     }
-    tools = {tool: at.flavour.tools[tool] for tool, needed in needs.items() if needed}
+    tools = {tool: ctx.flavour.tools[tool] for tool, needed in needs.items() if needed}
     accepted = tuple(declared.fingerprint)
-    return Keyring(source.key, str(declared.key_url), accepted, source.field, tools, at.options.lock_timeout)
+    return Keyring(source.key, str(declared.key_url), accepted, source.field, tools, ctx.options.lock_timeout)
 
 
-def _check_key(at: Setting, name: str, declared: Repository, key: str) -> None:
+def _check_key(ctx: CompileContext, name: str, declared: Repository, key: str) -> None:
     """A key that the spec contains is checked here, before any host is touched."""
     try:
         found = fingerprints(key.encode())
     except ValueError as error:
-        raise at.error(f"the key {error}", "repositories", name, "key") from error
+        raise ctx.error(f"the key {error}", "repositories", name, "key") from error
     if declared.fingerprint and not set(found) <= set(declared.fingerprint):
-        raise at.error(f"the key has the fingerprint {' and '.join(found)}", "repositories", name, "fingerprint")
+        raise ctx.error(f"the key has the fingerprint {' and '.join(found)}", "repositories", name, "fingerprint")

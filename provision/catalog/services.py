@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from provision.catalog.context import CompileContext
 from provision.catalog.files import content
 from provision.catalog.package_set import engine_package
-from provision.catalog.setting import Setting
 from provision.dockerd import daemon_json
 from provision.dockerd.daemon_keys import NEWEST, version
 from provision.dockerd.key_effects import key_effects, local, worst
@@ -18,28 +18,28 @@ from provision.resources.packages import installed
 from provision.resources.service import Effect, Service
 
 
-def services(at: Setting) -> Iterator[Resource]:
-    for unit, declared in at.services.items():
-        is_engine = unit == daemon_json.UNIT and at.spec.engine is not None
-        given = daemon_json.daemon_json(at.spec.engine) if at.spec.engine else None
+def services(ctx: CompileContext) -> Iterator[Resource]:
+    for unit, declared in ctx.services.items():
+        is_engine = unit == daemon_json.UNIT and ctx.spec.engine is not None
+        given = daemon_json.daemon_json(ctx.spec.engine) if ctx.spec.engine else None
         daemon = given or {}
         root = str(daemon.get("data-root") or daemon_json.DATA_ROOT)
         yield Service(
             unit,
-            declared.enabled,
-            declared.running,
-            tuple(declared.watch),
-            declared.on_change,
-            ("docker_compare", root) if is_engine else None,
-            partial(daemon_json.agrees, daemon) if is_engine else None,
-            unit == at.flavour.network,
-            _how(at, daemon) if is_engine and declared.on_change == "restart" else _reload_of_a_file(at, unit),
-            _missing(at) if is_engine else "",
-            _means_the_same if is_engine and given is not None else None,
+            enabled=declared.enabled,
+            running=declared.running,
+            watch=tuple(declared.watch),
+            on_change=declared.on_change,
+            compare=("docker_compare", root) if is_engine else None,
+            agrees=partial(daemon_json.agrees, daemon) if is_engine else None,
+            optional=unit == ctx.flavour.network,
+            effect=_how(ctx, daemon) if is_engine and declared.on_change == "restart" else _reload_of_a_file(ctx, unit),
+            missing=_missing(ctx) if is_engine else "",
+            same=_means_the_same if is_engine and given is not None else None,
         )
-        if is_engine and at.spec.engine is not None and "bip" in daemon and "bridge" not in daemon:
+        if is_engine and ctx.spec.engine is not None and "bip" in daemon and "bridge" not in daemon:
             yield BridgeAddress(
-                unit, daemon_json.DAEMON_JSON, str(daemon["bip"]), at.spec.engine.bridge_change, tuple(declared.watch)
+                unit, daemon_json.DAEMON_JSON, str(daemon["bip"]), ctx.spec.engine.bridge_change, tuple(declared.watch)
             )
 
 
@@ -49,17 +49,17 @@ def _means_the_same(report: HostReport, loaded: str) -> bool:
     return now is not None and now == daemon_json.same(loaded.encode("utf-8", "surrogateescape"))
 
 
-def _missing(at: Setting) -> str:
-    if at.spec.engine is None or at.spec.engine.source != "installed":
+def _missing(ctx: CompileContext) -> str:
+    if ctx.spec.engine is None or ctx.spec.engine.source != "installed":
         return ""
     return "engine.source is installed, and this host has no docker.service: install Docker, or declare another source"
 
 
-def _how(at: Setting, daemon: dict[str, Any]) -> Callable[[HostReport, tuple[str, ...]], Effect]:
+def _how(ctx: CompileContext, daemon: dict[str, Any]) -> Callable[[HostReport, tuple[str, ...]], Effect]:
     """The function that decides for a plan how docker loads a change. All values that it needs from the spec are read
     here, because the plan may be that of another host with the same part."""
-    stop = at.spec.engine is not None and at.spec.engine.bridge_change == "stop"
-    return partial(_effect, daemon, engine_package(at), stop)
+    stop = ctx.spec.engine is not None and ctx.spec.engine.bridge_change == "stop"
+    return partial(_effect, daemon, engine_package(ctx), stop)
 
 
 def _effect(
@@ -100,14 +100,14 @@ def _named(effects: Mapping[str, str]) -> str:
     return ", ".join(f"{key}: {effect}" for key, effect in effects.items())
 
 
-def _reload_of_a_file(at: Setting, unit: str) -> Callable[[HostReport, tuple[str, ...]], Effect] | None:
+def _reload_of_a_file(ctx: CompileContext, unit: str) -> Callable[[HostReport, tuple[str, ...]], Effect] | None:
     """The same for a daemon.json that the play declares as a file, and that docker reloads."""
-    if unit != daemon_json.UNIT or at.spec.engine is not None or at.services[unit].on_change != "reload":
+    if unit != daemon_json.UNIT or ctx.spec.engine is not None or ctx.services[unit].on_change != "reload":
         return None
-    file = at.spec.files.get(daemon_json.DAEMON_JSON)
+    file = ctx.spec.files.get(daemon_json.DAEMON_JSON)
     if file is None or file.absent or (file.owner, file.group) != ("root", "root"):
         return None
-    return partial(_reloaded, content(at, daemon_json.DAEMON_JSON))
+    return partial(_reloaded, content(ctx, daemon_json.DAEMON_JSON))
 
 
 def _reloaded(declared: bytes, report: HostReport, changing: tuple[str, ...]) -> Effect:

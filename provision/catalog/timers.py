@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from provision.catalog.setting import Setting
+from provision.catalog.context import CompileContext
 from provision.model import Resource
 from provision.resources.file import File
 from provision.resources.obstacle import Obstacle
@@ -12,14 +12,14 @@ from provision.resources.service import Service
 from provision.resources.unit_file import UnitFile
 
 
-def timer(at: Setting, unit: str, what: str, every: str, steps: Sequence[str]) -> Iterator[Resource]:
+def timer(ctx: CompileContext, unit: str, what: str, every: str, steps: Sequence[str]) -> Iterator[Resource]:
     """``steps`` are lines of the service (``ExecStart=...``); ``every`` is a calendar word (``daily``)."""
-    if at.flavour.init.name != "systemd":
-        yield Obstacle(unit, f"{unit} is a systemd timer, and {at.platform.name} has none")
+    if ctx.flavour.init.name != "systemd":
+        yield Obstacle(unit, f"{unit} is a systemd timer, and {ctx.platform.name} has none")
         return
     folder = "/etc/systemd/system"
-    service = at.render("systemd/timed.service.j2", what=what, steps=steps)
-    clock = at.render("systemd/timed.timer.j2", what=what, every=every)
+    service = ctx.render("systemd/timed.service.j2", what=what, steps=steps)
+    clock = ctx.render("systemd/timed.timer.j2", what=what, every=every)
     yield UnitFile(f"{unit}.service", File(f"{folder}/{unit}.service", service))
     yield File(f"{folder}/{unit}.timer", clock, watchers=(f"{unit}.timer",))
     yield Service(f"{unit}.timer", enabled=True, running=True, watch=(f"{folder}/{unit}.timer",))

@@ -43,7 +43,7 @@ class Options(Struct, frozen=True):
 
 
 @dataclass
-class Setting:
+class CompileContext:
     """What one part of a catalog reads. Hosts may have the same ``spec``, ``plays``, ``platform`` and ``options``; each
     read of these is recorded in ``reads``. :attr:`own` belongs to one host alone. A part that does not read ``own`` is
     shared by all hosts with the same values in the places that it read."""
@@ -60,9 +60,9 @@ class Setting:
         :attr:`own`."""
         return self.whole.host.name
 
-    def fresh(self) -> Setting:
+    def fresh(self) -> CompileContext:
         """A copy of this setting, without any recorded read."""
-        return Setting(self.whole, self._platform, self.context, self._options)
+        return CompileContext(self.whole, self._platform, self.context, self._options)
 
     @cached_property
     def spec(self) -> Spec:
@@ -198,10 +198,10 @@ class _Units(Struct, frozen=True):
     containerd_root: bool
 
 
-def _units(at: Setting, declared: Engine) -> _Units:
+def _units(ctx: CompileContext, declared: Engine) -> _Units:
     return _Units(
-        at.platform.flavour,
-        at.dropins(_FORWARDING) if at.flavour.network else (),
+        ctx.platform.flavour,
+        ctx.dropins(_FORWARDING) if ctx.flavour.network else (),
         declared.firewall is not None and declared.firewall.firewalld,
         declared.source != "installed",
         declared.containerd_root is not None,
