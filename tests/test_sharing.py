@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import cast
 
@@ -10,22 +12,27 @@ import msgspec
 import pytest
 
 from provision import distros, tasks
-from provision.catalog import Options, compile_catalog
+from provision.catalog import Options, check_catalogs, compile_catalog, compile_catalogs
+from provision.catalog.context import CompileContext
 from provision.errors import SpecError
 from provision.load import Loaded, load
-from provision.model import Platform, Salt
+from provision.model import Platform, Resource, Salt
 from provision.planning.plan import Inspection, inspection
-from provision.project.host_config import Specs
+from provision.project.host_config import Specs, context
 from provision.project.memo import Memo, Same
 from provision.remote.protocol import Seen
 from provision.resources.file import File
+from provision.resources.hostname import Hostname
 from provision.secrets import secret
+from provision.spec import Spec
+from provision.spec.validate import validate
 from provision.text import limits
 from provision.text.render import Fixed, Scope
 from provision.text.yamlfile import Map, Seq, Unsafe
 from tests.conftest import Project
 
 DEBIAN = Platform("debian", "13", "trixie", "amd64", "apt", "Debian GNU/Linux 13")
+ALPINE = Platform("alpine", "3.22", "", "amd64", "apk", "Alpine Linux 3.22")
 FILE = "files: {/etc/x: {content: hello}}\n"
 
 
@@ -94,6 +101,116 @@ def test_the_order_of_a_key_and_the_type_of_a_value_are_part_of_a_spec() -> None
     number, text = (specs.of(Map({"sysctl": Map({"vm.swappiness": value}.items())}.items())) for value in (1, "1"))
     assert number is not text
     assert number.sysctl == text.sysctl == {"vm.swappiness": "1"}
+
+
+def spec(**fields: object) -> Map:
+    return Map(fields.items())
+
+
+def test_hosts_share_what_plays_declare_apart_by_the_values_of_each_play(project: Project) -> None:
+    project.write("inventory/hosts.yml", "docker:\n  hosts:\n    web1: {n: 1}\n    web2: {n: 2}\n    web3: {n: 1}\n")
+    plays = '[{name: One, hosts: docker, spec: {sysctl: {vm.swappiness: "{{ n }}"}}}, '
+    plays += "{name: Two, hosts: docker, spec: {modules: [br_netfilter]}}]\n"
+    project.write("playbooks/site.yml", plays)
+    found = project.load()
+    first, two, third = (compile_catalog(config, DEBIAN, found.context, Options()) for config in found.configs)
+    assert first is third
+    assert first != two
+    assert [getattr(one, "value", None) for one in two if one.id == "sysctl:vm.swappiness"] == ["2"]
+
+
+def test_a_part_that_does_not_read_the_platform_is_made_once_for_all_platforms(project: Project) -> None:
+    project.write("playbooks/templates/x.j2", "{{ inventory_hostname }}")
+    found = loaded(project, "files: {/etc/x: {template: x.j2}}\npackages: [curl]\n")
+    debian, alpine = compile_catalogs(found.configs[0], (DEBIAN, ALPINE), found.context, Options())
+
+    def of(resources: tuple[Resource, ...], id: str) -> Resource:
+        return next(one for one in resources if one.id == id)
+
+    assert of(debian, "file:/etc/x") is of(alpine, "file:/etc/x")
+    assert of(debian, "packages:all") is not of(alpine, "packages:all")
+
+
+def test_a_host_that_fails_does_not_make_others_fail(project: Project) -> None:
+    project.write("playbooks/templates/x.j2", "{{ text }}")
+    found = loaded(project, "files: {/etc/x: {template: x.j2}}\n", ", text: a", ", text: b")
+    bad, good = found.configs
+    del bad.scope.raw["text"]
+    found = Loaded([bad, good], context(project.folder / "playbooks/site.yml"), ())
+    for _ in range(2):
+        with pytest.raises(SpecError, match="text"):
+            compile_catalog(bad, DEBIAN, found.context, Options())
+        assert any(isinstance(one, File) for one in compile_catalog(good, DEBIAN, found.context, Options()))
+
+
+def test_an_id_that_two_parts_have_is_an_error(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = loaded(project, "hostname: a\n")
+    monkeypatch.setattr("provision.catalog._IN_ORDER", (lambda _: [Hostname("a")], lambda _: [Hostname("a")]))
+    with pytest.raises(SpecError, match=r"hostname:.* is declared twice \[host web1\]"):
+        compile_catalog(found.configs[0], ALPINE, dataclasses.replace(found.context, memo=Memo()), Options())
+
+
+def test_the_check_reports_the_first_error_of_each_host(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A platform's catalog has all parts before the next platform's catalog begins."""
+
+    def on_alpine(ctx: CompileContext) -> Iterator[Resource]:
+        if ctx.platform.id == "alpine":
+            raise ctx.error("only on Alpine", "files")
+        yield Hostname("x")
+
+    def everywhere(ctx: CompileContext) -> Iterator[Resource]:
+        if ctx.spec.hostname == "b":
+            raise ctx.error("everywhere", "hostname")
+        yield File("/etc/y", b"")
+
+    found = loaded(project, "hostname: '{{ text }}'\n", ", text: a", ", text: b")
+    monkeypatch.setattr("provision.catalog._IN_ORDER", (on_alpine, everywhere))
+    alone = dataclasses.replace(found.context, memo=Memo())
+    with pytest.raises(SpecError) as error:
+        check_catalogs(found.configs, (DEBIAN, ALPINE), alone, Options())
+    assert [one.message for one in error.value.each()] == ["only on Alpine [host web1]", "everywhere [host web2]"]
+
+
+def test_equal_fields_of_specs_are_one_object() -> None:
+    known = Specs()
+    one, other = (known.of(spec(hostname=name, modules=["x"], files=Map())) for name in "ab")
+    assert one is not other
+    assert all(getattr(one, name) is getattr(other, name) for name in Spec.model_fields if name != "hostname")
+    assert known.of(spec(hostname="a", modules=["x"])) is not one, "a field that is given as empty is given"
+
+
+def test_a_spec_of_shared_fields_is_what_validation_makes() -> None:
+    known = Specs()
+    given = [
+        spec(),
+        spec(engine=Map({"users": ["ada"]}.items()), users=Map({"ada": Map()}.items())),
+        spec(packages=["b", "a"], risky=["/etc"], sysctl=Map({"vm.swappiness": 1}.items())),
+    ]
+    for one in given:
+        made, expected = known.of(one), validate(Spec, one)
+        assert made == expected
+        assert made.model_fields_set == expected.model_fields_set
+        assert list(vars(made)) == list(vars(expected))
+
+
+def test_of_several_errors_in_a_spec_the_first_field_is_reported_in_any_order() -> None:
+    for names in (("hostname", "modules"), ("modules", "hostname")):
+        wrong = Map((name, 5) for name in names)
+        with pytest.raises(SpecError) as found:
+            Specs().of(wrong)
+        with pytest.raises(SpecError) as expected:
+            validate(Spec, wrong)
+        assert (found.value.key, str(found.value)) == (expected.value.key, str(expected.value))
+    with pytest.raises(SpecError, match="unknown key"):
+        Specs().of(spec(hostname="a", hostnames="b"))
+
+
+def test_no_validator_of_a_spec_needs_several_of_its_fields() -> None:
+    """Each field is validated separately: a rule for several fields belongs in the catalog or in the linter."""
+    found = Spec.__pydantic_decorators__
+    assert [name for name, one in Spec.model_fields.items() if one.default_factory is not None] == []
+    rules = (found.model_validators, found.root_validators, found.field_validators, found.validators)
+    assert rules == ({}, {}, {}, {})
 
 
 def test_hosts_share_the_values_of_a_play_that_have_no_template(project: Project) -> None:

@@ -8,11 +8,11 @@ their modules declare their place (:mod:`provision.resources.declaration`).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from provision.catalog.access import access
-from provision.catalog.context import CompileContext, Options
+from provision.catalog.context import CompileContext, Inputs, Options
 from provision.catalog.daemon_files import engine_files
 from provision.catalog.files import files_of_others, files_of_root
 from provision.catalog.firewall import boot_rules, live_rules
@@ -20,7 +20,6 @@ from provision.catalog.kernel import kernel
 from provision.catalog.logins import logins
 from provision.catalog.objects import compose_files, objects
 from provision.catalog.package_set import packages
-from provision.catalog.parts import Check, Make, Parts
 from provision.catalog.pruning import pruning
 from provision.catalog.registry_host import registry_answers, registry_collection, registry_container, registry_files
 from provision.catalog.repositories import repositories
@@ -29,7 +28,7 @@ from provision.catalog.stores import stores, undeclared_stores
 from provision.errors import SpecError, all_of
 from provision.model import Platform, Resource
 from provision.project.host_config import Context, HostConfig
-from provision.project.memo import Same
+from provision.project.memo import Memo
 from provision.resources.apt_source import AptSource
 from provision.resources.boot_service import BootService
 from provision.resources.declaration import Place
@@ -38,7 +37,10 @@ from provision.resources.dropin import Dropin
 from provision.resources.file import File
 from provision.resources.unit_file import UnitFile
 
-__all__ = ["Options", "check_catalogs", "compile_catalog", "compile_catalogs", "contents", "watchers"]
+#: Makes the resources of one part of a catalog.
+Part = Callable[[CompileContext], Iterable[Resource]]
+
+__all__ = ["Inputs", "Options", "check_catalogs", "compile_catalog", "compile_catalogs", "contents", "watchers"]
 
 
 def compile_catalog(config: HostConfig, platform: Platform, context: Context, options: Options) -> tuple[Resource, ...]:
@@ -54,57 +56,73 @@ def compile_catalogs(
 ) -> tuple[tuple[Resource, ...], ...]:
     """The resources of one host for each of these platforms. Raises :class:`SpecError` as :func:`compile_catalog`.
 
-    Hosts share the parts of a catalog that are the same (:mod:`provision.catalog.parts`), and whole catalogs.
+    Hosts with the same inputs have the same catalogs, unless these depend on something that only one host has.
     """
-    return _parts(context).catalogs(config, platforms, context, options)
+    known: Memo = context.memo.of("catalogs", lambda: Memo(_MOST))
+    inputs = Inputs(config, platforms, options)
+    host, catalogs = known.of(inputs, lambda: _compiled(inputs, config, context))
+    if host not in (None, config.host.name):
+        _, catalogs = known.of((inputs, config.host.name), lambda: _compiled(inputs, config, context))
+    return catalogs
+
+
+#: The number of hosts whose catalogs are remembered. A run compiles a catalog again when it needs one that is not.
+_MOST = 256
+
+
+def _compiled(
+    inputs: Inputs, config: HostConfig, context: Context
+) -> tuple[str | None, tuple[tuple[Resource, ...], ...]]:
+    """The host that the catalogs are for, or ``None`` for all hosts with the same inputs; and the catalogs. What a part
+    makes without a read of the platform is the same on all platforms."""
+    everywhere: dict[Part, tuple[Resource, ...]] = {}
+    own, catalogs = False, []
+    for platform in inputs.platforms:
+        ctx = CompileContext(inputs, platform, config, context)
+        resources: list[Resource] = []
+        for part in _IN_ORDER:
+            if (found := everywhere.get(part)) is None:
+                ctx.has_read_platform = False
+                found = tuple(part(ctx))
+                if not ctx.has_read_platform:
+                    everywhere[part] = found
+            resources += found
+        _check_ids(resources, config.host.name)
+        catalogs.append(tuple(resources))
+        own = own or ctx.has_read_own
+    return config.host.name if own else None, tuple(catalogs)
+
+
+def _check_ids(resources: Iterable[Resource], host: str) -> None:
+    seen: set[str] = set()
+    for resource in resources:
+        if resource.id in seen:
+            raise SpecError(f"{resource.id} is declared twice [host {host}]", key="spec")
+        seen.add(resource.id)
 
 
 def check_catalogs(
     configs: Iterable[HostConfig], platforms: Sequence[Platform], context: Context, options: Options
 ) -> None:
-    """Compile every host for every platform, and keep only the parts. Raises :class:`SpecError` with the
-    first fault of each host."""
-    check = Check(_parts(context), platforms, context, options)
+    """Compile every host for every platform. Raises :class:`SpecError` with the first fault of each host."""
     faults: list[SpecError] = []
     for config in configs:
         try:
-            if not check.passes(config):
-                compile_catalogs(config, platforms, context, options)
+            compile_catalogs(config, platforms, context, options)
         except SpecError as error:
-            faults.append(_first(error, config, platforms, context, options))
+            faults.append(error)
     if faults:
         raise all_of(faults)
-
-
-def _first(
-    error: SpecError, config: HostConfig, platforms: Sequence[Platform], context: Context, options: Options
-) -> SpecError:
-    """The error that :func:`compile_catalog` raises: the parts of the first platform come before those of the next."""
-    try:
-        compile_catalogs(config, platforms, context, options)
-    except SpecError as first:
-        return first
-    return error
-
-
-def _parts(context: Context) -> Parts:
-    return context.memo.of("parts of catalogs", lambda: Parts(_IN_ORDER))
-
-
-def inputs(config: HostConfig) -> Hashable:
-    """The inputs of a catalog that hosts may have in common. Equal specs are one object
-    (:class:`~provision.project.host_config.Specs`)."""
-    return Same(config.spec), tuple((play.slug, play.play, Same(play.spec)) for play in config.plays)
 
 
 def watchers(
     config: HostConfig, platform: Platform, context: Context, options: Options
 ) -> Mapping[str, tuple[str, ...]]:
     """Path -> the services that watch it."""
-    return CompileContext(config, platform, context, options).watchers
+    return CompileContext(Inputs(config, (platform,), options), platform, config, context).watchers
 
 
-_IN_ORDER: tuple[Make, ...] = (
+_IN_ORDER: tuple[Part, ...] = (
     stores,
     lambda ctx: made(Place.SETTINGS, ctx.spec),
     kernel,

@@ -23,9 +23,9 @@ def access(ctx: CompileContext) -> Iterator[Resource]:
     group = daemon_json.GROUP if systemd else str(daemon.get("group") or daemon_json.GROUP)
     unit = f"/etc/systemd/system/{daemon_json.SOCKET}"
     if systemd:
-        yield SocketUnit(daemon_json.SOCKET, group, ctx.paths)
-    if not any(path == unit or path.startswith(f"{unit}.d/") for path in ctx.paths):
+        yield SocketUnit(daemon_json.SOCKET, group, frozenset(ctx.spec.files))
+    if not any(path == unit or path.startswith(f"{unit}.d/") for path in ctx.spec.files):
         yield GuardedSocket("/run/docker.sock", group)
-    if daemon_json.CONTAINERD_TOML not in ctx.paths:
+    if daemon_json.CONTAINERD_TOML not in ctx.spec.files:
         yield GuardedSocket("/run/containerd/containerd.sock", "root")
     yield PlainPrograms(_PROGRAMS)

@@ -1,24 +1,20 @@
-"""The input of every part of a catalog: one host's configuration, its platform, the templates."""
+"""What a catalog is compiled from: a host's configuration, its platform, the options of the run, the templates."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 
-from provision.catalog.inputs import OPTIONS, PATHS, PLATFORM, Reads, view, views
 from provision.distros import FLAVOURS, Flavour
 from provision.dockerd import daemon_json
 from provision.errors import SpecError, UsageError, Where
 from provision.model import Platform, Salt
-from provision.project.host_config import Context, Declared, HostConfig
+from provision.project.host_config import Context, HostConfig
 from provision.project.lockfile import IMAGES
-from provision.project.memo import Same
 from provision.secrets.secret import holds
-from provision.spec import Engine, Service, Spec
+from provision.spec import Engine, Service
 from provision.text.formats import PEM, Format, written_later
 from provision.text.render import Scope
 from provision.text.yamlfile import Map, locate
@@ -42,83 +38,84 @@ class Options(Struct, frozen=True):
     published: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass
+class Inputs:
+    """All that hosts may have in common and that their catalogs are compiled from. It is the key of the memo, and
+    :class:`CompileContext` reads its values, so the key has every value that catalogs depend on. Specs are compared by
+    identity: equal specs are one object (:class:`~provision.project.host_config.Specs`)."""
+
+    __slots__ = ("_key", "options", "platforms", "plays", "spec")
+
+    def __init__(self, config: HostConfig, platforms: Iterable[Platform], options: Options) -> None:
+        self.spec, self.platforms, self.options = config.spec, tuple(platforms), options
+        #: name, slug and spec of each play, in order
+        self.plays = tuple([(play.play, play.slug, play.spec) for play in config.plays])
+        plays = tuple([(name, slug, id(spec)) for name, slug, spec in self.plays])
+        self._key = (id(self.spec), plays, self.platforms, options)
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Inputs) and self._key == other._key
+
+
 class CompileContext:
-    """What one part of a catalog reads. Hosts may have the same ``spec``, ``plays``, ``platform`` and ``options``; each
-    read of these is recorded in ``reads``. :attr:`own` belongs to one host alone. A part that does not read ``own`` is
-    shared by all hosts with the same values in the places that it read."""
+    """What the catalog of one host and platform is compiled from. Other hosts may have the same values, except
+    :attr:`own`. Reads of :attr:`own` and :attr:`platform` are recorded."""
 
-    whole: HostConfig
-    _platform: Platform
-    context: Context
-    _options: Options
-    reads: Reads = field(default_factory=Reads, init=False)
-
-    @property
-    def name(self) -> str:
-        """The host's name, for the key of a part that is made for this host alone. A part reads the name from
-        :attr:`own`."""
-        return self.whole.host.name
-
-    def fresh(self) -> CompileContext:
-        """A copy of this setting, without any recorded read."""
-        return CompileContext(self.whole, self._platform, self.context, self._options)
-
-    @cached_property
-    def spec(self) -> Spec:
-        return view(self.whole.spec, self.reads)
-
-    @property
-    def paths(self) -> frozenset[str]:
-        """The paths of the declared files. A part that needs only the paths does not read ``spec.files``, because hosts
-        differ in the content of their files."""
-        self.reads.add(PATHS)
-        return frozenset(self.whole.spec.files)
-
-    @cached_property
-    def plays(self) -> tuple[Declared, ...]:
-        return views(self.whole.plays, self.reads)
-
-    @property
-    def platform(self) -> Platform:
-        self.reads.add(PLATFORM)
-        return self._platform
-
-    @property
-    def options(self) -> Options:
-        self.reads.add(OPTIONS)
-        return self._options
+    def __init__(self, inputs: Inputs, platform: Platform, own: HostConfig, context: Context) -> None:
+        self.spec, self.plays, self.options, self.context = inputs.spec, inputs.plays, inputs.options, context
+        self._platform, self._own = platform, own
+        self._services: dict[str, Service] | None = None
+        self._watchers: dict[str, tuple[str, ...]] | None = None
+        self.has_read_own = self.has_read_platform = False
 
     @property
     def own(self) -> HostConfig:
-        """The host's whole configuration, with its name, variables and YAML. A part that reads it is made for this host
-        alone."""
-        self.reads.add_own()
-        return self.whole
+        """The host's whole configuration, with its name, variables and YAML."""
+        self.has_read_own = True
+        return self._own
+
+    @property
+    def platform(self) -> Platform:
+        self.has_read_platform = True
+        return self._platform
 
     @property
     def flavour(self) -> Flavour:
         return FLAVOURS[self.platform.flavour]
 
-    @cached_property
+    @property
     def services(self) -> Mapping[str, Service]:
         """The declared services, and those that an engine brings. docker's own is last, because it must see what the
         others have changed."""
-        packaged = self.spec.registry is not None and self.spec.registry.source == "package"
-        units = _units(self, self.spec.engine) if self.spec.engine is not None else None
-        given = self.spec.services
-        # Many parts need the services, and each part has a separate setting.
-        key = ("services", Same(given), packaged, units)
-        return self.context.memo.of(key, lambda: _services(given, packaged, units))
+        flavour = self.flavour if self.spec.engine is not None else None  # each use is a read of the platform
+        if self._services is None:
+            found = {name.removesuffix(".service"): service for name, service in self.spec.services.items()}
+            if self.spec.registry is not None and self.spec.registry.source == "package":
+                watch = [f"{REGISTRY_FOLDER}/{name}" for name in REGISTRY_READS]
+                own = Service(enabled=True, running=True, watch=watch)
+                found[REGISTRY_UNIT] = _refined(own, found.get(REGISTRY_UNIT))
+            if self.spec.engine is not None and flavour is not None:
+                network = self.dropins(_FORWARDING) if flavour.network else ()
+                found |= _of_engine(flavour, network, self.spec.engine, found)
+            self._services = found
+        return self._services
 
-    @cached_property
+    @property
     def watchers(self) -> Mapping[str, tuple[str, ...]]:
         """Path -> the services that watch it."""
-        return self.context.memo.of(("watchers", Same(self.services)), lambda: _watchers(self.services))
+        services = self.services
+        if self._watchers is None:
+            self._watchers = {}
+            for unit, service in services.items():
+                for path in service.watch:
+                    self._watchers[path] = (*self._watchers.get(path, ()), unit)
+        return self._watchers
 
     def dropins(self, key: str) -> tuple[str, ...]:
         """The drop-in files of provision that set a sysctl at boot, one for each play that declares it."""
-        return tuple(sysctl_dropin(play.slug) for play in self.plays if key in play.spec.sysctl)
+        return tuple(sysctl_dropin(slug) for _, slug, spec in self.plays if key in spec.sysctl)
 
     def locked_image(self, reference: str) -> str | None:
         """The digest that the lock file has for an image."""
@@ -137,10 +134,9 @@ class CompileContext:
 
     def render_private(self, template: str, **values: Any) -> bytes:
         """The same for a file that only some accounts may read. No plan shows it when it holds a secret."""
-        templates = self.context.templates
         # The operator's own template may read any variable. A shipped one reads only the values that it is given.
-        scope = Scope(Map()) if templates.is_shipped(template) else self.own.scope
-        return templates.render(template, scope, **values).encode()
+        scope = _NO_VARIABLES if self.context.is_shipped(template) else self.own.scope
+        return self.context.render(template, scope, **values).encode()
 
     def written(self, given: str, how: Format, *path: str) -> str:
         """The value of the spec at ``path``, in a file's format. Raises :class:`SpecError` for a value that the format
@@ -183,58 +179,25 @@ def sysctl_dropin(slug: str) -> str:
     return f"/etc/sysctl.d/99-zz-provision-{slug}.conf"
 
 
+_NO_VARIABLES = Scope(Map())
+
 #: When this setting changes, the network service (where the flavour has one) and docker must restart.
 _FORWARDING = "net.ipv4.ip_forward"
 
 
-class _Units(Struct, frozen=True):
-    """What the services of an engine depend on: the ``flavour`` by its name, the drop-ins of the ``network`` service,
-    whether firewalld has docker's zone, whether packages bring the engine, and whether containerd has its own root."""
-
-    flavour: str
-    network: tuple[str, ...]
-    firewalld: bool
-    own_packages: bool
-    containerd_root: bool
-
-
-def _units(ctx: CompileContext, declared: Engine) -> _Units:
-    return _Units(
-        ctx.platform.flavour,
-        ctx.dropins(_FORWARDING) if ctx.flavour.network else (),
-        declared.firewall is not None and declared.firewall.firewalld,
-        declared.source != "installed",
-        declared.containerd_root is not None,
-    )
-
-
-def _services(given: Mapping[str, Service], packaged: bool, units: _Units | None) -> dict[str, Service]:
-    found = {name.removesuffix(".service"): service for name, service in given.items()}
-    if packaged:
-        own = Service(enabled=True, running=True, watch=[f"{REGISTRY_FOLDER}/{name}" for name in REGISTRY_READS])
-        found[REGISTRY_UNIT] = _refined(own, found.get(REGISTRY_UNIT))
-    return found if units is None else {**found, **_of_engine(units, found)}
-
-
-def _watchers(services: Mapping[str, Service]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for unit, service in services.items():
-        for path in service.watch:
-            found[path] = (*found.get(path, ()), unit)
-    return found
-
-
-def _of_engine(units: _Units, given: dict[str, Service]) -> dict[str, Service]:
+def _of_engine(
+    flavour: Flavour, network: Sequence[str], declared: Engine, given: Mapping[str, Service]
+) -> dict[str, Service]:
     """The services that must have loaded what the engine's part of the spec writes, in the order of their start."""
     found: dict[str, Service] = {}
-    flavour, network = FLAVOURS[units.flavour], units.network
     if network:
         found[flavour.network] = Service(watch=list(network))
-    if units.firewalld:
+    if declared.firewall is not None and declared.firewall.firewalld:
         found[daemon_json.FIREWALLD] = Service(enabled=True, running=True, watch=[daemon_json.ZONE], on_change="reload")
     systemd = flavour.init.name == "systemd"
-    programs = {unit: [program] for unit, program in flavour.programs.items()} if units.own_packages else {}
-    containerd = [daemon_json.CONTAINERD_TOML] if units.containerd_root and systemd else []
+    own_packages = declared.source != "installed"
+    programs = {unit: [program] for unit, program in flavour.programs.items()} if own_packages else {}
+    containerd = [daemon_json.CONTAINERD_TOML] if declared.containerd_root is not None and systemd else []
     if containerd := [*containerd, *programs.get(daemon_json.CONTAINERD, [])]:
         found[daemon_json.CONTAINERD] = Service(running=True, watch=containerd)
     # Files that are no longer declared are watched too: their service must load their removal.

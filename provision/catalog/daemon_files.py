@@ -122,5 +122,5 @@ def _file(ctx: CompileContext, path: str, content: bytes, same: bool = False) ->
 
 
 def _check_free(ctx: CompileContext, path: str) -> None:
-    if path in ctx.paths:
+    if path in ctx.spec.files:
         raise ctx.error("engine declares this file too", "files", path)

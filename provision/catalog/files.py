@@ -49,7 +49,7 @@ def content(ctx: CompileContext, path: str) -> bytes:
         return declared.content.encode()
     if declared.template is not None:
         where = locate(ctx.own.source, ("files", path, "template"))
-        text = ctx.context.templates.render(declared.template, ctx.own.scope, where)
+        text = ctx.context.render(declared.template, ctx.own.scope, where)
         return (whole(text, where, f"files.{path}.template") if marked(text) else text).encode()
     found = ctx.read(str(declared.src), "files", path, "src")
     if len(found) > LARGEST:

@@ -17,20 +17,19 @@ def kernel(ctx: CompileContext) -> Iterator[Resource]:
     """Each play has its own drop-ins, so that one can be removed without the other. Modules come first: some settings
     exist only when their module is loaded."""
     dropins: dict[str, str] = {}
-    for play in ctx.plays:
-        if play.spec.modules:
-            path = f"/etc/modules-load.d/provision-{play.slug}.conf"
-            file = _file(ctx, path, "modules.conf.j2", play=play.play, modules=play.spec.modules)
-            yield Dropin(file, ModulesElsewhere(tuple(play.spec.modules)))
-        if play.spec.sysctl:
-            path = sysctl_dropin(play.slug)
-            dropins |= dict.fromkeys(play.spec.sysctl, path)
-            file = _file(ctx, path, "sysctl.conf.j2", play=play.play, sysctl=play.spec.sysctl)
-            yield Dropin(file, SysctlElsewhere(play.spec.sysctl))
+    for play, slug, spec in ctx.plays:
+        if spec.modules:
+            path = f"/etc/modules-load.d/provision-{slug}.conf"
+            file = _file(ctx, path, "modules.conf.j2", play=play, modules=spec.modules)
+            yield Dropin(file, ModulesElsewhere(tuple(spec.modules)))
+        if spec.sysctl:
+            path = sysctl_dropin(slug)
+            dropins |= dict.fromkeys(spec.sysctl, path)
+            file = _file(ctx, path, "sysctl.conf.j2", play=play, sysctl=spec.sysctl)
+            yield Dropin(file, SysctlElsewhere(spec.sysctl))
     for module in ctx.spec.modules:
         yield KernelModule(module)
-    # Read only where it is needed: hosts with different values there cannot share this part.
-    paths = ctx.paths | {sysctl_dropin(play.slug) for play in ctx.plays} if ctx.spec.sysctl else frozenset()
+    paths = frozenset(ctx.spec.files).union(sysctl_dropin(slug) for _, slug, _ in ctx.plays)
     for key, value in ctx.spec.sysctl.items():
         yield Sysctl(key, value, dropins[key], paths)
 

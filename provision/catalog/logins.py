@@ -32,7 +32,7 @@ def logins(ctx: CompileContext, root: bool) -> Iterator[Resource]:
         # The form that docker's client writes. The look parses the same form.
         content = json.dumps({"auths": auths}, indent="\t", ensure_ascii=False) + "\n"
         path = f"{home}/.docker/config.json"
-        if path in ctx.paths:
+        if path in ctx.spec.files:
             raise ctx.error("engine.registries declares this file too", "files", path)
         yield Folder(f"{home}/.docker", account, _group(account), "0700")
         yield File(path, content.encode(), account, _group(account), "0600", secret=True)

@@ -56,8 +56,7 @@ def _missing(ctx: CompileContext) -> str:
 
 
 def _how(ctx: CompileContext, daemon: dict[str, Any]) -> Callable[[HostReport, tuple[str, ...]], Effect]:
-    """The function that decides for a plan how docker loads a change. All values that it needs from the spec are read
-    here, because the plan may be that of another host with the same part."""
+    """The function that decides for a plan how docker loads a change."""
     stop = ctx.spec.engine is not None and ctx.spec.engine.bridge_change == "stop"
     return partial(_effect, daemon, engine_package(ctx), stop)
 

@@ -42,6 +42,6 @@ def undeclared_stores(ctx: CompileContext) -> Iterator[Resource]:
         return
     made = {daemon_json.DAEMON_JSON: declared is not None and daemon_json.daemon_json(declared) is not None}
     made[daemon_json.CONTAINERD_TOML] = declared is not None and declared.containerd_root is not None
-    undeclared = frozenset(path for path, here in made.items() if not here and path not in ctx.paths)
+    undeclared = frozenset(path for path, here in made.items() if not here and path not in ctx.spec.files)
     if undeclared:
         yield UndeclaredStore(daemon_json.DAEMON_JSON, daemon_json.CONTAINERD_TOML, undeclared)

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from provision.catalog import Options, compile_catalog, inputs, watchers
+from provision.catalog import Inputs, Options, compile_catalog, watchers
 from provision.dockerd.daemon_json import DAEMON_JSON, FORWARDING, askable, daemon_json, sysctls
 from provision.lines import lines_of
 from provision.model import Call, Change, Drift, Plan, Platform, Resource, Risk
@@ -54,7 +54,7 @@ def inspection(config: HostConfig, platform: Platform, context: Context, options
     """
     resources = compile_catalog(config, platform, context, options)
     parts = [resources, *(compile_catalog(one, platform, context, options) for one in _each_play(config))]
-    key = ("plan", inputs(config), tuple(map(Same, parts)), platform, options, report.whole)
+    key = ("plan", Inputs(config, (platform,), options), tuple(map(Same, parts)), report.whole)
     found = context.recent.of(key, lambda: _inspection(config, platform, context, options, report, resources))
     name = config.host.name
     return found if found.plan.host == name else replace(found, plan=replace(found.plan, host=name))

@@ -18,7 +18,7 @@ def text(config: HostConfig, context: Context, name: str) -> bytes:
         return one.content.encode()
     if one.template is not None:
         where = locate(config.source, ("compose", name, "template"))
-        return context.templates.render(one.template, config.scope, where).encode()
+        return context.render(one.template, config.scope, where).encode()
     content = context.read(str(one.src))
     if content is None:
         where = locate(config.source, ("compose", name, "src"))

@@ -16,10 +16,10 @@ from provision.errors import SpecError, UsageError, Where, all_of
 from provision.inventory import Inventory
 from provision.model import Host
 from provision.project.lockfile import Locks, of_playbook, read
-from provision.project.memo import Memo
+from provision.project.memo import Memo, Same
 from provision.project.playbook import Play
 from provision.project.rollout_options import RolloutOptions
-from provision.spec import Engine, Spec
+from provision.spec import Spec
 from provision.spec.validate import misread, validate, validate_field
 from provision.text import confinement, limits
 from provision.text.merge import refine, unite
@@ -84,7 +84,7 @@ class Context:
     foresees: bool = False
     #: values that are computed already: the check, the look and the plan need the same ones
     memo: Memo = field(default_factory=Memo, compare=False, repr=False)
-    #: values computed from hosts' reports, which differ in most fleets: only the values that were asked for last
+    #: values that differ in most fleets, such as those of hosts' reports: only those that were asked for last
     recent: Memo = field(default_factory=lambda: Memo(256), compare=False, repr=False)
 
     def find(self, name: str) -> Path | None:
@@ -96,6 +96,16 @@ class Context:
     def read(self, name: str) -> bytes | None:
         """The bytes of a ``src`` file, read once for all hosts; ``None`` when there is none of that name."""
         return self.memo.of(("src", name), lambda: self._read(name))
+
+    def is_shipped(self, template: str) -> bool:
+        """Whether the template of that name is provision's own, and not one of the operator."""
+        return self.memo.of(("shipped", template), lambda: self.templates.is_shipped(template))
+
+    def render(self, template: str, scope: Scope, where: Where | None = None, **values: Any) -> str:
+        """The text of a template, rendered once for the same variables and values: a host has a catalog for each
+        family. Raises :class:`SpecError`."""
+        key = ("text", template, Same(scope), repr(values))
+        return self.recent.of(key, lambda: self.templates.render(template, scope, where, **values))
 
     def _read(self, name: str) -> bytes | None:
         path = self.find(name)
@@ -148,8 +158,8 @@ def read_configs(
 
 
 class Specs:
-    """Validated specs. For each field of a spec, equal YAML is validated once and gives one object. A value that
-    depends on some fields alone can then be computed once for all hosts with the same fields."""
+    """Validated specs. For each field of a spec, equal YAML is validated once: most hosts of a fleet differ in a few
+    fields. Equal specs are one object, so that equal hosts have one catalog."""
 
     def __init__(self) -> None:
         self._fields: dict[tuple[str, str], Any] = {}
@@ -194,18 +204,8 @@ class Specs:
         # repr() shows the type of a value too ('1', 1, True), and a secret as its unique token.
         key = (name, repr(value))
         if key not in self._fields:
-            found = validate_field(Spec, name, value)
-            self._fields[key] = self._engine(found, value) if isinstance(found, Engine) else found
+            self._fields[key] = validate_field(Spec, name, value)
         return self._fields[key]
-
-    def _engine(self, engine: Engine, rendered: Map) -> Engine:
-        """The same engine. Engines with the same YAML for a field share that field's object. The validators of an
-        engine compare fields, and change none."""
-        values: dict[str, Any] = {}
-        for name, value in engine:
-            key = (f"engine.{name}", repr(rendered[name]) if name in rendered else "")
-            values[name] = self._fields.setdefault(key, value)
-        return Engine.model_construct(set(engine.model_fields_set), **values)
 
 
 _KNOWN = frozenset(Spec.model_fields).__contains__
