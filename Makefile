@@ -1,17 +1,17 @@
-# make demo and make test are the two main commands; the other targets are their parts.
+# make demo and make test are the commands of a newcomer, make test-all is that of CI; the others are their parts.
 SHELL := /bin/sh
 VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 SHELL_FILES := $(wildcard provision/sh/*.sh provision/sh/*/*.sh)
-SCRIPTS := scripts/machine-setup scripts/demo scripts/molecule scripts/test-hosts scripts/package scripts/release scripts/certify scripts/dependency-sets .ci/run
+SCRIPTS := scripts/machine-setup scripts/demo scripts/molecule scripts/package scripts/release scripts/certify scripts/dependency-sets .ci/run
 
 SUBMAKE := $(MAKE) --no-print-directory
 
 # A run of all tests starts pytest a dozen times, and Python for each command of provision: keep compiled modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup machine demo test check lint types fast sets package golden docs docs-site docs-serve screens molecule torture \
+.PHONY: setup machine demo test test-all check lint types fast sets package golden docs docs-site docs-serve screens molecule torture \
 	locks bench bench-full bench-lint bench-misbehaving bench-processes bench-pulls bench-ssh release lock certify clean
 
 # The virtual environment: provision and the tools of its developers. It needs Python with venv, and no root.
@@ -35,9 +35,14 @@ demo: machine
 	$(SUBMAKE) setup
 	scripts/demo
 
-# Everything: the checks, then the tests on real hosts, and Molecule.
+# The checks, then each capability once on real hosts (tests/lab/chosen.yml): at most a quarter of an hour.
 test: check
-	scripts/test-hosts
+	$(BIN)/python -m tools.host_tests chosen
+
+# Everything: make test, then all other tests on real hosts, the virtual machine, Molecule, the browser and the
+# lowest and highest dependencies.
+test-all: test
+	$(BIN)/python -m tools.host_tests rest
 
 check: machine
 	$(SUBMAKE) setup

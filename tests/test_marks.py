@@ -1,4 +1,4 @@
-"""Each marked test is run by a job of scripts/test-hosts."""
+"""Each marked test is run by a job of tools/host_tests.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_marked_tests_are_where_their_job_collects_them() -> None:
-    """scripts/test-hosts collects only these directories, and the fast tests leave these marks out: a marked test
+    """tools/host_tests.py collects only these directories, and the fast tests leave these marks out: a marked test
     elsewhere would never run."""
     places = {"browser": "browser", "lab": "lab", "alone": "lab", "virtual": "lab", "torture": "lab"}
     found = [

@@ -31,7 +31,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Chromium]:
     if shutil.which("chromium") is None:
-        pytest.fail("chromium is needed for this test (scripts/test-hosts installs it)")
+        pytest.fail("chromium is needed for this test (`make test-all` installs it)")
     with Chromium() as chromium:
         yield chromium
 

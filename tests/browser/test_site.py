@@ -107,7 +107,7 @@ def address(site: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Chromium]:
     if shutil.which("chromium") is None:
-        pytest.fail("chromium is needed for this test (scripts/test-hosts installs it)")
+        pytest.fail("chromium is needed for this test (`make test-all` installs it)")
     with Chromium() as chromium:
         for domain in ("Log", "Network", "Runtime"):
             chromium.ask(f"{domain}.enable")

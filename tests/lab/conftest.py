@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import os
@@ -18,13 +17,13 @@ import yaml
 
 from provision.lab import cgroups, keys, mirror, newer
 from provision.lab.labs import Lab, missing
-from provision.lab.store import start_time
 from provision.transport import known_hosts
 from tests.lab import preloaded
+from tools import leftovers
+from tools.leftovers import own
 
 #: The lab of this test run. Its name differs from that of a running lab and of another run of the tests.
-_PREFIX = "test-"
-LAB = Lab(_PREFIX + "".join(chr(ord("a") + int(digit)) for digit in str(os.getpid())))
+LAB = Lab(leftovers.PREFIX + "".join(chr(ord("a") + int(digit)) for digit in str(os.getpid())))
 _numbers = itertools.count(1)
 
 
@@ -39,6 +38,9 @@ _LONGEST = [
     )
 ]
 
+#: The tests that `make test` runs.
+_CHOSEN = set(yaml.safe_load(Path(__file__).with_name("chosen.yml").read_text())["capabilities"].values())
+
 #: Fixtures of hosts that several tests of a file share.
 _SHARED = {"docker_fleet", "shared"}
 
@@ -49,6 +51,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.lab)
+            if item.nodeid.removeprefix("tests/lab/") in _CHOSEN:
+                item.add_marker(pytest.mark.chosen)
             if config.getoption("timeout") is None and item.get_closest_marker("timeout") is None:
                 # On a new machine, the process that requests an image first builds it.
                 item.add_marker(pytest.mark.timeout(1800))
@@ -247,36 +251,11 @@ def docker_answers(host: LabHost) -> None:
     )
 
 
-def own(lab: Lab) -> None:
-    """Record which process the lab belongs to, for a session that finds the lab after this one was killed.
-
-    Each boot does this, because the directory is removed with its last host. The directory is created together with its
-    owner's record. Another session that starts at that moment would treat a directory without an owner as a dead
-    session's, and remove its hosts.
-    """
-    folder = lab.store.lab(lab.name)
-    owner = f"{os.getpid()} {start_time(os.getpid())}"
-    while True:
-        try:
-            (folder / "owner").write_text(owner)
-        except FileNotFoundError:
-            part = folder.with_name(f".{folder.name}")
-            part.mkdir(parents=True, exist_ok=True)
-            (part / "owner").write_text(owner)
-            with contextlib.suppress(OSError):
-                part.rename(folder)
-        else:
-            return
-
-
 @pytest.fixture(scope="session", autouse=True)
 def lab() -> Iterator[Lab]:
     if lacks := missing():
         pytest.fail("the lab can't run here; missing: " + "; ".join(lacks))
-    for folder in LAB.store.root.glob(f"labs/{_PREFIX}*"):
-        pid, start = (folder / "owner").read_text().split() if (folder / "owner").exists() else ("0", "0")
-        if start_time(int(pid)) != int(start):
-            Lab(folder.name).down()  # left by a run that was killed
+    leftovers.remove()
     yield LAB
     LAB.down()
 

@@ -23,10 +23,11 @@ from tests.lab.any_engine import (
     pulls,
     volume_goes_with_its_container,
 )
-from tests.lab.conftest import LAB, LabHost, NewHost, Outcome, docker_answers, engine, newer_engine, own, together
+from tests.lab.conftest import LAB, LabHost, NewHost, Outcome, docker_answers, engine, newer_engine, together
 from tests.lab.runs import leftovers
 from tests.lab.test_containers import follows_its_file, follows_its_image, repairs_alone
 from tests.lab.test_registry import identity as identity  # a fixture of this file too
+from tools.leftovers import own
 
 
 @pytest.fixture(scope="module")

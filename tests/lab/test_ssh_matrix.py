@@ -24,8 +24,9 @@ from provision.model import Host, Login
 from provision.transport import known_hosts
 from provision.transport.execute import execute
 from provision.transport.ssh import Connecting, HostError, Transport
-from tests.lab.conftest import LAB, LabHost, own
+from tests.lab.conftest import LAB, LabHost
 from tests.lab.ssh_rows import BASE, ROWS, Row
+from tools.leftovers import own
 
 #: Prints the account of a login, its source, and the address that it reached.
 SAYS = 'echo "$(whoami) $SSH_CONNECTION"'

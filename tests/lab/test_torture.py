@@ -1,7 +1,7 @@
 """Runs that are interrupted at every step, in every way. Each file and setting is old or new, never a mixture. Changes
 that arm a rollback are old or new as a whole, and so is a reload that proves itself. The next run continues from there.
 
-``make test`` takes a sample. ``make torture`` runs as many as requested, and also cuts the power of a virtual machine.
+``make test-all`` takes a sample. ``make torture`` runs as many as requested, and cuts the power of a virtual machine.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import pytest
 
 from provision.lab import disk
 from provision.lab.labs import Lab
-from tests.lab.conftest import LAB, LabHost, NewHost, engine, own
+from tests.lab.conftest import LAB, LabHost, NewHost, engine
 from tests.lab.runs import RUNS, leftovers, start
+from tools.leftovers import own
 
 OLD: dict[str, Any] = {"labels": ["x=old"], "mtu": 1400}
 NEW: dict[str, Any] = {"labels": ["x=new"], "mtu": 1450}

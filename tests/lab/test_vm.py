@@ -10,7 +10,8 @@ import pytest
 from provision.lab import disk
 from provision.lab.labs import Lab, missing
 from provision.lab.store import MIRROR
-from tests.lab.conftest import LAB, LabHost, engine, own
+from tests.lab.conftest import LAB, LabHost, engine
+from tools.leftovers import own
 
 #: The timeout suits an emulated machine that shares the processors with other tests.
 pytestmark = [pytest.mark.virtual, pytest.mark.timeout(1500)]

@@ -1,0 +1,1 @@
+"""What only this project's own tests and builds need. The wheel does not have it."""
