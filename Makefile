@@ -81,7 +81,7 @@ golden: setup
 # The pages that are generated: the reference, a page for each lint rule, the table of distributions, the evidence.
 docs: setup
 	$(BIN)/python -m docsite.reference docs
-	$(BIN)/python -m provision.distros.pages docs evidence
+	$(BIN)/python -m docsite.distributions docs evidence
 
 # The documentation site, in .venv/site. A broken link or anchor fails the build.
 docs-site: setup

@@ -25,7 +25,6 @@ LAYERS = [
     ("explanations",),
     ("secrets",),
     ("text",),
-    ("evidence",),
     ("distros",),
     ("remote",),
     ("spec",),

@@ -12,14 +12,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from docsite import distributions as pages
 from provision import distros, tasks
 from provision.catalog import Options, compile_catalog, contents
+from provision.certify.evidence import read_all
 from provision.commands.render import _platform
-from provision.distros import custom, pages
+from provision.distros import custom
 from provision.distros import table as table_module
 from provision.distros.table import Distribution, engines
 from provision.errors import SpecError
-from provision.evidence.record import read_all
 from provision.lint.project import lint
 from provision.load import Loaded, load
 from provision.model import Call, Drift, Platform

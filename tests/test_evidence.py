@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
+from docsite import distributions as pages
 from provision.certify import facts, offers, samples
+from provision.certify.evidence import NEEDED, Evidence, encoded, line, read, read_all, word
 from provision.certify.overlay import daemon, overlaid
 from provision.certify.steps import steps
 from provision.certify.suite import _hidden
+from provision.certify.summary import summary
 from provision.cli import main
-from provision.distros import pages
 from provision.dockerd.daemon_keys import NEWEST, keys
 from provision.errors import SpecError
-from provision.evidence.record import NEEDED, Evidence, encoded, line, read, read_all, word
-from provision.evidence.summary import claims, summary
 from provision.lab import images
 from tests.conftest import Project
 
@@ -99,7 +99,7 @@ def test_the_kind_of_the_host_decides_the_claim(tmp_path: Path, kind: str, words
     name = "rocky-9.4" if kind == "machine" else f"rocky-9.4-{kind}"
     one = file(tmp_path, given(system={"kind": kind}), name)
     anchor = name.replace(".", "")
-    assert claims([one], "x.md") == f"{words}[9.4](x.md#{anchor})"
+    assert pages.claims([one], "x.md") == f"{words}[9.4](x.md#{anchor})"
     (row,) = [row for row in pages.table([one]).splitlines() if "](" in row]
     assert row.startswith("| Rocky Linux | from 8, before 10 |")
     assert f"| {words}[9.4](certified.md#{anchor});" in row
@@ -110,7 +110,7 @@ def test_a_needed_step_that_was_skipped_proves_nothing(tmp_path: Path, name: str
     some = [{**one, "outcome": "skipped", "reason": "no"} if one["name"] == name else one for one in _PASSED]
     one = file(tmp_path, given(steps=some))
     assert not one.proves
-    assert claims([one], "x.md") == ""
+    assert pages.claims([one], "x.md") == ""
 
 
 def test_a_failed_step_proves_nothing(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_failed_step_proves_nothing(tmp_path: Path) -> None:
 
 def test_another_engine_is_another_file(tmp_path: Path) -> None:
     one = file(tmp_path, given(engine={"source": "distribution"}), "rocky-9.4-distribution-engine")
-    assert claims([one], "x.md").startswith("run for real: [9.4, distribution engine](")
+    assert pages.claims([one], "x.md").startswith("run for real: [9.4, distribution engine](")
 
 
 @pytest.mark.parametrize(("mirror", "words"), [(False, "28.5.2, source: docker |"), (True, "docker, from a mirror |")])

@@ -10,6 +10,7 @@ import pytest
 
 from provision.lab import disk, images, mirror, recipe
 from provision.lab.store import Store
+from tools.images import IMAGES, PROGRAMS
 
 
 @pytest.fixture
@@ -109,3 +110,14 @@ def test_the_code_of_another_checkout_has_its_own_mirror_and_bases(
     monkeypatch.setattr(recipe, "RECIPE", "another")
     assert before.isdisjoint(built())
     assert mirror.URL.split("/")[3] in {path.name for path in before}, "the URL that hosts have names the recipe"
+
+
+def test_a_checkout_has_the_images_of_the_tests(store: Store) -> None:
+    """And the mirror of a checkout is another one than that of an installed wheel."""
+    assert tuple(images.NAMES) == ("trixie", "bookworm", *IMAGES)
+    assert {"rpmbuild", "createrepo_c"} < PROGRAMS.keys() == images.PROGRAMS.keys()
+    assert {path.name for path in recipe.OF_TESTS} >= {"repositories.py", "lookalike.py", "rpms.py", "pacman.py"}
+    assert all(image.suite in images.NAMES for image in images.IMAGES.values())
+    built = {image.path(store) for image in images.IMAGES.values()}
+    assert len(built) == len(images.NAMES)
+    assert built <= images.current(store)

@@ -36,6 +36,7 @@ def test_the_wheel_has_all_files_that_provision_reads(built: Path, tmp_path: Pat
     assert scripts == {"provision.bash", "provision.zsh", "provision.fish"}
     (manual,) = site.glob("*.data/data/share/man/man1/provision.1")
     assert manual.read_text() == (ROOT / "docs/man/provision.1").read_text()
+    assert {path.name for path in site.iterdir() if not path.name.startswith("provision_hosts-")} == {"provision"}
     assert len(list(site.rglob("*.sh"))) == len(list((ROOT / "provision").rglob("*.sh")))
 
 
@@ -60,6 +61,13 @@ def test_an_installed_wheel_works_without_a_checkout(built: Path, tmp_path: Path
     code = "import provision; print(provision.__file__)"
     where = subprocess.check_output([str(place / "bin/python"), "-c", code], text=True, cwd=tmp_path)
     assert where.startswith(str(own)), "the installed package, not the checkout"
+    # The images of this project's tests are not in the wheel. A directory of their name is another project's.
+    other = own / "tools/images"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text("raise AssertionError")
+    code = "from provision.lab import images; print(*images.NAMES, *images.PROGRAMS)"
+    names = subprocess.check_output([str(place / "bin/python"), "-c", code], text=True, cwd=tmp_path)
+    assert names.split() == ["trixie", "bookworm"]
     provision("init", str(tmp_path / "new"))
     provision("lint", folder=tmp_path / "new")
     assert "==> /etc/docker/daemon.json <==" in provision("render", "web1.example.com", folder=tmp_path / "new")

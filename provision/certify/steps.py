@@ -10,12 +10,12 @@ from msgspec import Struct
 
 from provision import distros
 from provision.certify import facts, offers
+from provision.certify.evidence import Source
 from provision.certify.overlay import daemon, overlaid
 from provision.certify.samples import Sample, sample
 from provision.certify.trial import Checked, Ran, Trial
 from provision.dockerd.daemon_keys import NEWEST, Version, version
 from provision.dockerd.key_effects import key_effects, worst
-from provision.evidence.record import Source
 from provision.load import Loaded
 from provision.model import Failure, Platform
 from provision.spec import Engine

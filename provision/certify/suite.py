@@ -8,10 +8,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from provision import __version__
+from provision.certify.evidence import FORMAT, Distribution, Engine, Evidence, Outcome, System, line, word
+from provision.certify.evidence import Step as Result
 from provision.certify.facts import Facts, engine_version, facts
 from provision.certify.steps import Bench, Failed, Skipped, Step, steps
-from provision.evidence.record import FORMAT, Distribution, Engine, Evidence, Outcome, System, line, word
-from provision.evidence.record import Step as Result
 from provision.model import Event, Failure
 from provision.transport.failure import HostError
 

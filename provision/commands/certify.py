@@ -16,7 +16,7 @@ from provision.visible import say, show, told
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from provision.evidence.record import Evidence
+    from provision.certify.evidence import Evidence
     from provision.load import Loaded
     from provision.model import Event
 
@@ -92,8 +92,8 @@ def _prepare(folder: Path) -> None:
 def _certified(args: argparse.Namespace, found: Loaded, emit: Callable[[Event], None]) -> int:
     from provision.certify.steps import Bench
     from provision.certify.suite import certify
+    from provision.certify.summary import summary
     from provision.certify.trial import Trial
-    from provision.evidence.summary import summary
     from provision.model import STATUSES, Event
     from provision.secrets import secret
     from provision.transport.observed import Observed
@@ -134,8 +134,8 @@ def _certified(args: argparse.Namespace, found: Loaded, emit: Callable[[Event], 
 def _written(folder: Path, evidence: Evidence) -> tuple[Path, Path]:
     """Write the evidence and its summary. What proves nothing, such as a run that failed, has another name: it is for a
     report of the fault."""
-    from provision.evidence.record import encoded
-    from provision.evidence.summary import summary
+    from provision.certify.evidence import encoded
+    from provision.certify.summary import summary
 
     name = evidence.file if evidence.proves else f"incomplete-{evidence.file}"
     file, page = folder / f"{name}.json", folder / f"{name}.md"

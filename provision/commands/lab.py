@@ -18,7 +18,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what = options.group(up, "what")
     what.add_argument("--hosts", type=int, default=3, metavar="N", help="number of hosts (default: 3)")
     what.add_argument(
-        "--suite", default="trixie", help="image of the hosts: a Debian release or a look-alike (default: trixie)"
+        "--suite",
+        default="trixie",
+        help="image of the hosts: a Debian release, or in a checkout a look-alike (default: trixie)",
     )
     what.add_argument("--vm", action="store_true", help="virtual machines, each with its own kernel (slower)")
     actions.add_parser("down", help="stop and remove this lab's hosts")

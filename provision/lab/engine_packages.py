@@ -8,8 +8,7 @@ behave like the real ones.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _DOCKER_SERVICE = """\
@@ -158,25 +157,6 @@ def recipes(sources: Sources, versions: dict[str, str]) -> list[Recipe]:
             {f"{plugins}/docker-compose": sources.compose / plugins / "docker-compose"},
         ),
     ]
-
-
-def own(docker: list[Recipe], names: Mapping[str, str]) -> list[Recipe]:
-    """The same as a distribution with an engine of its own packs it: daemon and client in one, runc apart.
-
-    ``names`` maps each part that the distribution has to its package.
-    """
-    by_name = {recipe.name: recipe for recipe in docker}
-    engine, cli, containerd = (by_name[name] for name in ("docker-ce", "docker-ce-cli", "containerd.io"))
-    runc = {name: source for name, source in containerd.files.items() if name.endswith("/runc")}
-    rest = {name: source for name, source in containerd.files.items() if name not in runc}
-    parts = {
-        "engine": replace(engine, files={**engine.files, **cli.files}),
-        "containerd": replace(containerd, files=rest),
-        "runc": replace(containerd, description="Tool for spawning and running OCI containers", files=runc, units={}),
-        "buildx": by_name["docker-buildx-plugin"],
-        "compose": by_name["docker-compose-plugin"],
-    }
-    return [replace(parts[part], name=name) for part, name in names.items()]
 
 
 def lay_out(recipe: Recipe, tree: Path) -> None:

@@ -1,16 +1,62 @@
-"""Every image that a lab host can be booted from, by its name."""
+"""Every image that a lab host can be booted from: the releases of Debian, and in a checkout those of the tests."""
 
 from __future__ import annotations
 
+import importlib
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from provision.lab import base, devuan, disguise, disk, keys, lookalike, mirror
+from provision.lab import base, disk, keys, mirror, recipe
+from provision.lab.archives import Part, Suite
 from provision.lab.store import Store
-
-NAMES = (*base.SUITES, *lookalike.LOOKALIKES, devuan.NAME)
 
 #: The file of a host that is not the distribution that its os-release names.
 MARKER = "etc/provision-lab"
+
+
+class Image(Protocol):
+    @property
+    def suite(self) -> str:
+        """The Debian release that it is made of."""
+
+    @property
+    def part(self) -> Part | None:
+        """Its own part of the mirror."""
+
+    def path(self, store: Store) -> Path: ...
+
+    def under(self, store: Store) -> Path:
+        """The base that it is made of."""
+
+    def ensure(self, store: Store) -> object:
+        """Build it unless it is cached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release of Debian itself."""
+
+    suite: str
+    part: None = None
+
+    def path(self, store: Store) -> Path:
+        return base.path(store, self.suite)
+
+    under = path
+
+    def ensure(self, store: Store) -> Path:
+        return base.ensure(store, self.suite)
+
+
+IMAGES: dict[str, Image] = {suite: Release(suite) for suite in base.SUITES}
+#: Programs that only the further images need -> the Debian package that contains each.
+PROGRAMS: dict[str, str] = {}
+if recipe.OF_TESTS:
+    _of_tests = importlib.import_module("tools.images")
+    IMAGES |= _of_tests.IMAGES
+    PROGRAMS |= _of_tests.PROGRAMS
+NAMES = tuple(IMAGES)
 
 
 def is_lookalike(name: str) -> bool:
@@ -19,50 +65,45 @@ def is_lookalike(name: str) -> bool:
 
 
 def path(store: Store, name: str) -> Path:
-    if name == devuan.NAME:
-        return devuan.path(store)
-    return disguise.path(store, name) if name in lookalike.LOOKALIKES else base.path(store, name)
+    return IMAGES[name].path(store)
 
 
 def current(store: Store) -> set[Path]:
     """Every base and mirror of the current recipes; all others are of older recipes."""
     disks = {disk.path(store, name) for name in disk.SUITES}
-    bases = {base.path(store, like.suite, like.packages) for like in lookalike.LOOKALIKES.values()}
-    return {mirror.path(store), *(path(store, name) for name in NAMES), *bases, *disks}
+    bases = {folder for image in IMAGES.values() for folder in (image.path(store), image.under(store))}
+    return {mirror.path(store), *bases, *disks}
 
 
 def there(store: Store, names: tuple[str, ...], virtual: bool) -> bool:
     """Whether hosts of these images can be booted without a build."""
-    suites, likes = _parts(names)
-    wanted = [path(store, name) for name in suites]
+    suites = _suites(names)
+    wanted = [path(store, suite) for suite in suites]
     wanted += [disk.path(store, name) if virtual else path(store, name) for name in names]
-    return all(folder.is_dir() for folder in wanted) and mirror.there(store, suites, likes)
+    return all(folder.is_dir() for folder in wanted) and mirror.there(store, _parts(suites, names))
 
 
 def ensure(store: Store, names: tuple[str, ...], virtual: bool) -> None:
     """Build the missing parts: first the Debian releases, then the mirror of their packages, then the images made of
     both. Several processes may do this at the same time."""
-    suites, likes = _parts(names)
+    suites = _suites(names)
     keys.ensure(store)
     for suite in suites:
         base.ensure(store, suite)
-    mirror.ensure(store, suites, likes)
-    for name in names if virtual else ():
-        disk.ensure(store, name)
-    for like in likes:
-        disguise.ensure(store, like, mirror.path(store) / like.folder)
-    if devuan.NAME in names:
-        devuan.ensure(store)
+    mirror.ensure(store, _parts(suites, names))
+    for name in names:
+        if virtual:
+            disk.ensure(store, name)
+        else:
+            IMAGES[name].ensure(store)
 
 
-def _parts(names: tuple[str, ...]) -> tuple[tuple[str, ...], list[lookalike.Lookalike]]:
-    """The Debian releases that the images are made of, and the look-alikes among them."""
-    likes = [lookalike.LOOKALIKES[name] for name in names if name in lookalike.LOOKALIKES]
-    suites = dict.fromkeys(
-        [
-            *(disk.SUITES[name] for name in names if name in disk.SUITES),
-            *(like.suite for like in likes),
-            *(devuan.SUITE for name in names if name == devuan.NAME),
-        ]
-    )
-    return tuple(suites), likes
+def _suites(names: tuple[str, ...]) -> list[str]:
+    """The Debian releases that the images are made of."""
+    return list(dict.fromkeys(disk.SUITES.get(name) or IMAGES[name].suite for name in names))
+
+
+def _parts(suites: list[str], names: tuple[str, ...]) -> list[Part]:
+    """The parts of the mirror that the hosts need, each release before what is made of it."""
+    further = [IMAGES[name].part for name in names if name in IMAGES]
+    return [*(Suite(suite) for suite in suites), *(part for part in further if part)]

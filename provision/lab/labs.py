@@ -20,9 +20,6 @@ _PROGRAMS = {
     "ip": "iproute2",
     "apt-ftparchive": "apt-utils",
     "gpg": "gpg",
-    "rpmbuild": "rpm",
-    "createrepo_c": "createrepo-c",
-    "zstd": "zstd",
     "dpkg-deb": "dpkg",
     "ssh-keygen": "openssh-client",
     "ssh": "openssh-client",
@@ -43,7 +40,7 @@ def missing(virtual: bool = False) -> list[str]:
     if platform.system() != "Linux":
         return [f"Linux (this is {platform.system()})"]
     lacks = [] if os.geteuid() == 0 else ["root (required for mounts and network namespaces)"]
-    wanted = _PROGRAMS | (_VM_PROGRAMS if virtual else {})
+    wanted = _PROGRAMS | images.PROGRAMS | (_VM_PROGRAMS if virtual else {})
     absent = [name for name in wanted if shutil.which(name) is None]
     if absent:
         packages = " ".join(sorted({wanted[name] for name in absent}))

@@ -10,11 +10,12 @@ import sys
 import time
 import urllib.request
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 from provision.errors import LabError
 from provision.lab import archives, cgroups, network, recipe
-from provision.lab.lookalike import Lookalike
+from provision.lab.archives import Part
 from provision.lab.store import MIRROR, Store
 
 URL = f"{recipe.URL}/docker-ce"
@@ -31,26 +32,25 @@ def _folder(store: Store) -> Path:
     return store.root / "mirrors"
 
 
-def ensure(store: Store, suites: tuple[str, ...], likes: Sequence[Lookalike]) -> Path:
-    """Build what is missing of the mirror for ``suites`` and look-alikes; about half a minute each, then cached."""
+def ensure(store: Store, parts: Sequence[Part]) -> Path:
+    """Build the missing parts of the mirror; about half a minute each, then cached."""
     mirror = path(store)
     mirror.mkdir(parents=True, exist_ok=True)
     if not (mirror / "recipe").exists():
         (mirror / "recipe").write_text(mirror.name)
-    for suite in suites:
-        parts: list[str | Lookalike] = [suite, *(like for like in likes if like.suite == suite)]
-        if not all(archives.last(mirror, part).exists() for part in parts):
+    for suite, group in groupby(sorted(parts, key=lambda part: part.suite), key=lambda part: part.suite):
+        of_suite = list(group)
+        if not there(store, of_suite):
             with store.building(mirror / f"mirror-{suite}"):
                 builder = archives.Builder(store, mirror, suite)
-                for part in parts:
-                    if not archives.last(mirror, part).exists():
-                        builder.build(part)
+                for part in of_suite:
+                    if not part.last(mirror).exists():
+                        part.build(builder)
     return mirror
 
 
-def there(store: Store, suites: Sequence[str], likes: Sequence[Lookalike]) -> bool:
-    parts: list[str | Lookalike] = [*suites, *likes]
-    return all(archives.last(path(store), one).exists() for one in parts)
+def there(store: Store, parts: Sequence[Part]) -> bool:
+    return all(part.last(path(store)).exists() for part in parts)
 
 
 def serve(store: Store) -> None:

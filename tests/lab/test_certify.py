@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from provision.evidence.record import NEEDED, read
+from provision.certify.evidence import NEEDED, read
 from tests.lab.conftest import LabHost, NewHost, Outcome, engine
 from tests.lab.preloaded import run
 

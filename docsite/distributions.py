@@ -1,19 +1,20 @@
 """The pages that are made from the rows and from the evidence: the table of ``docs/distributions.md``, and
-``docs/certified.md`` with a summary of each file of evidence. ``python -m provision.distros.pages DOCS EVIDENCE``
+``docs/certified.md`` with a summary of each file of evidence. ``python -m docsite.distributions DOCS EVIDENCE``
 writes both."""
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from provision.certify.evidence import KINDS, Evidence, read_all
+from provision.certify.summary import summary
 from provision.distros import find
 from provision.distros.flavours import IMAGE
 from provision.distros.table import Distribution, rows
-from provision.evidence.record import Evidence, read_all
-from provision.evidence.summary import claims, summary
 
 #: The pages, below the directory of the documentation.
 TABLE, CERTIFIED = "distributions.md", "certified.md"
@@ -58,6 +59,28 @@ def _packages(same: list[Distribution]) -> str:
 
 def _row(evidence: Evidence) -> Distribution | None:
     return find(evidence.distribution.id, evidence.distribution.version)
+
+
+def claims(found: Iterable[Evidence], page: str) -> str:
+    """What evidence shows about a distribution, as a cell of a table; the best kind first. Empty where it shows
+    nothing. ``page`` has the summaries."""
+    words = {"machine": "run for real", "container": "run in a container", "look-alike": "look-alike"}
+    proofs = [one for one in found if one.proves]
+    parts = []
+    for kind in KINDS:
+        links = [f"[{_of(one)}]({page}#{anchor(one)})" for one in proofs if one.system.kind == kind]
+        parts += [f"{words[kind]}: {', '.join(links)}"] if links else []
+    return "; ".join(parts)
+
+
+def anchor(evidence: Evidence) -> str:
+    """The anchor of its heading in a page that mkdocs makes: its toc leaves out all but letters, digits, _ and -."""
+    return re.sub(r"[^\w\s-]", "", evidence.file).lower()
+
+
+def _of(evidence: Evidence) -> str:
+    version = evidence.distribution.version or "rolling"
+    return version if evidence.engine.source == "docker" else f"{version}, {evidence.engine.source} engine"
 
 
 def unknown(evidence: Sequence[Evidence]) -> list[str]:

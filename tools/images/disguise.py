@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
-from provision.lab import archives, base, keys, pacman, recipe
-from provision.lab.lookalike import Lookalike
+from provision.lab import base, keys, mirror, recipe
 from provision.lab.process import run
 from provision.lab.store import Store
+from tools.images import pacman
+from tools.images.lookalike import Lookalike
+from tools.images.repositories import SNAPSHOTS, Repository
 
 _RPM_REPOSITORY = """\
 [base]
@@ -41,16 +44,31 @@ LocalFileSigLevel = Optional
 Include = /etc/pacman.d/mirrorlist
 """
 
-_SELF = Path(__file__).read_text()
 
+@dataclass(frozen=True, slots=True)
+class Disguise:
+    """The image of a look-alike."""
 
-def path(store: Store, name: str) -> Path:
-    return store.root / "bases" / f"{name}-{base.digest(_SELF)}"
+    like: Lookalike
 
+    @property
+    def suite(self) -> str:
+        return self.like.suite
 
-def ensure(store: Store, like: Lookalike, archive: Path) -> Path:
-    """Build the base of a look-alike unless it is cached; ``archive`` is the mirror's directory of its own packages."""
-    return store.built(path(store, like.name), lambda root: _build(store, like, archive, root))
+    @property
+    def part(self) -> Repository:
+        return Repository(self.like)
+
+    def path(self, store: Store) -> Path:
+        return store.root / "bases" / f"{self.like.name}-{base.digest()}"
+
+    def under(self, store: Store) -> Path:
+        return base.path(store, self.suite, self.like.packages)
+
+    def ensure(self, store: Store) -> None:
+        """Build the image unless it is cached. The mirror must have the look-alike's packages."""
+        archive = mirror.path(store) / self.like.folder
+        store.built(self.path(store), lambda root: _build(store, self.like, archive, root))
 
 
 def _build(store: Store, like: Lookalike, archive: Path, root: Path) -> None:
@@ -71,7 +89,7 @@ def _build(store: Store, like: Lookalike, archive: Path, root: Path) -> None:
     base.write(root / "usr/lib/systemd/system-preset/99-default-disable.preset", _PRESET)
     release = next(dummy for dummy, provides in like.dummies.items() if provides)
     if like.manager == "pacman":
-        _with_pacman(store, like, archive / archives.SNAPSHOTS[-1], release, root)
+        _with_pacman(store, like, archive / SNAPSHOTS[-1], release, root)
     else:
         _with_rpm(store, like, archive, release, root)
     _hide_apt(root)

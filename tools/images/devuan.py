@@ -10,8 +10,6 @@ from pathlib import Path
 from provision.lab import base
 from provision.lab.store import Store
 
-NAME, SUITE = "devuan", "trixie"
-
 _OS_RELEASE = """\
 PRETTY_NAME="Devuan GNU/Linux 6 (excalibur) (look-alike)"
 NAME="Devuan GNU/Linux"
@@ -53,22 +51,26 @@ reload() {
 }
 """
 
-_SELF = Path(__file__).read_text()
 
+class Devuan:
+    suite = "trixie"
+    part = None
 
-def path(store: Store) -> Path:
-    return store.root / "bases" / f"{NAME}-{base.digest(_SELF)}"
+    def path(self, store: Store) -> Path:
+        return store.root / "bases" / f"devuan-{base.digest()}"
 
+    def under(self, store: Store) -> Path:
+        return base.path(store, self.suite)
 
-def ensure(store: Store) -> Path:
-    """Build the base unless it is cached; about 15 s."""
+    def ensure(self, store: Store) -> None:
+        """Build the image unless it is cached; about 15 s."""
 
-    def build(root: Path) -> None:
-        base.bootstrap(store, SUITE, root, base.OPENRC_PACKAGES)
-        base.early(root)
-        (root / "etc/os-release").unlink()
-        base.write(root / "etc/os-release", _OS_RELEASE)
-        base.write(root / "etc/init.d/mountkernfs.sh", _MOUNTED, 0o755)
-        base.write(root / "etc/init.d/docker", _DOCKER, 0o755)
+        def build(root: Path) -> None:
+            base.bootstrap(store, self.suite, root, base.OPENRC_PACKAGES)
+            base.early(root)
+            (root / "etc/os-release").unlink()
+            base.write(root / "etc/os-release", _OS_RELEASE)
+            base.write(root / "etc/init.d/mountkernfs.sh", _MOUNTED, 0o755)
+            base.write(root / "etc/init.d/docker", _DOCKER, 0o755)
 
-    return store.built(path(store), build)
+        store.built(self.path(store), build)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-
-from provision.evidence.record import KINDS, Evidence
+from provision.certify.evidence import Evidence
 
 KIND_WORDS = {
     "machine": "the distribution with its own kernel",
@@ -47,25 +44,3 @@ def _source(evidence: Evidence) -> str:
 def _counts(evidence: Evidence) -> dict[str, int]:
     outcomes = [step.outcome for step in evidence.steps]
     return {outcome: outcomes.count(outcome) for outcome in ("passed", "failed", "skipped")}
-
-
-def claims(found: Iterable[Evidence], page: str) -> str:
-    """What evidence shows about a distribution, as a cell of a table; the best kind first. Empty where it shows
-    nothing. ``page`` has the summaries."""
-    words = {"machine": "run for real", "container": "run in a container", "look-alike": "look-alike"}
-    proofs = [one for one in found if one.proves]
-    parts = []
-    for kind in KINDS:
-        links = [f"[{_of(one)}]({page}#{anchor(one)})" for one in proofs if one.system.kind == kind]
-        parts += [f"{words[kind]}: {', '.join(links)}"] if links else []
-    return "; ".join(parts)
-
-
-def anchor(evidence: Evidence) -> str:
-    """The anchor of its heading in a page that mkdocs makes: its toc leaves out all but letters, digits, _ and -."""
-    return re.sub(r"[^\w\s-]", "", evidence.file).lower()
-
-
-def _of(evidence: Evidence) -> str:
-    version = evidence.distribution.version or "rolling"
-    return version if evidence.engine.source == "docker" else f"{version}, {evidence.engine.source} engine"

@@ -1,7 +1,7 @@
 """Hosts that look like a distribution and are none: Debian's programs under another's package manager and name.
 
 What runs on them is a test of provision (package manager, formats and signatures are real), not of the distribution.
-:mod:`provision.lab.archives` builds the packages of each, :mod:`provision.lab.disguise` its file system.
+:mod:`tools.images.repositories` builds the packages of each, :mod:`tools.images.disguise` its file system.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Lookalike:
     folder: str
     #: the directory of Docker's packages below ``linux/``; empty where Docker publishes none for it
     docker: str = ""
-    #: the distribution's own engine: part -> name of the package (``engine_packages.own``)
+    #: the distribution's own engine: part -> name of the package (``repositories.own``)
     own: Mapping[str, str] = field(default_factory=dict)
     #: the end of the versions of Docker's packages, or of its own where Docker publishes none
     tag: str = ""
