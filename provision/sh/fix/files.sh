@@ -42,7 +42,7 @@ folder_put() { # PATH OWNER GROUP MODE
     if [ -n "$place_safe" ]; then
         [ -d "./$place_name" ] || mkdir -- "./$place_name"
         chown -- "$2:$3" "./$place_name"
-        chmod -- "$4" "./$place_name"
+        folder_mode "$4" "./$place_name"
         durable .
         relabel "./$place_name"
     elif [ ! -e "./$place_name" ]; then
@@ -50,7 +50,7 @@ folder_put() { # PATH OWNER GROUP MODE
         stage_open
         mkdir -m 0700 -- "$stage_new"
         chown -- "$2:$3" "$stage_new"
-        chmod -- "$4" "$stage_new"
+        folder_mode "$4" "$stage_new"
         stage_publish
     else
         place_enter "$place_name" - || fail "$1 was removed during the change"
@@ -70,7 +70,13 @@ folder_own() { # OWNER GROUP MODE
             ;;
     esac
     chown -- "$1:$2" .
-    chmod -- "$3" .
+    folder_mode "$3" .
+}
+
+# chmod(1) of coreutils leaves the set-user-ID and set-group-ID bits of a directory, unless the mode has more than four
+# digits.
+folder_mode() { # MODE PATH
+    chmod -- "0000$1" "$2"
 }
 
 # The content is in the desired state, so change only owner and mode. If another account can change names in the

@@ -188,7 +188,8 @@ stage_clear() {
 # Give the file at stage_new its name.
 stage_publish() {
     if [ "$stage_to" = . ]; then
-        # A rename onto a link to a directory would move the file into that directory.
+        # mv would move the file into a directory of that name, or into the directory that a link names.
+        [ -L "./$place_name" ] || [ ! -d "./$place_name" ] || [ -d "$stage_new" ] || stage_stuck
         [ ! -L "./$place_name" ] || rm -f -- "./$place_name"
         mv -f -- "$stage_new" "./$place_name" || stage_stuck
     else

@@ -583,7 +583,7 @@ undo_owned() { # UID:GID:MODE PATH
     undo_mode=${1##*:} undo_group=${1#*:}
     if [ -n "$place_safe" ]; then
         chown -- "${1%:*}" "./$place_name"
-        chmod -- "$undo_mode" "./$place_name"
+        folder_mode "$undo_mode" "./$place_name"
     else
         place_enter "$place_name" -
         folder_own "${1%%:*}" "${undo_group%:*}" "$undo_mode"
