@@ -8,16 +8,26 @@ lock_holder() { # FILE -> lock_pid, empty when it is free
     case $1 in
         *.pid) # holds it by its name in it
             IFS= read -r lock_candidate <"$1" || :
-            [ ! -d "/proc/${lock_candidate:-none}" ] || lock_pid=$lock_candidate
+            # A user's process may have the number by now. -O is POSIX since 2024, and older dash, bash and busybox have it.
+            # shellcheck disable=SC3067
+            [ ! -O "/proc/${lock_candidate:-none}" ] || lock_pid=$lock_candidate
             return 0
             ;;
     esac
-    lock_inode=$(exec stat -c %i -- "$1")
+    lock_file=$(exec stat -L -c '%d:%i' -- "$1")
     while IFS=' ' read -r _ _ _ _ lock_candidate lock_place _; do
         case $lock_place in
-            *":$lock_inode") lock_pid=$lock_candidate ;;
+            *":${lock_file#*:}") ! lock_open "$lock_candidate" || lock_pid=$lock_candidate ;;
         esac
     done </proc/locks
+}
+
+# Whether a process has lock_file open. A user can lock a file of its own that has the same inode number in another file
+# system. The list's number of the file system is not the one of stat on every file system (btrfs).
+lock_open() { # PID
+    lock_seen=$nl$(exec timeout -s KILL 5 stat -L -c '%d:%i' -- "/proc/$1/fd"/* 2>/dev/null 3>&-)$nl || :
+    case $lock_seen in *"$nl$lock_file$nl"*) return 0 ;; esac
+    return 1
 }
 
 # Wait until no process holds one of the files, or fail. The holder is reported once.
