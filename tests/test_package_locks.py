@@ -40,7 +40,8 @@ def test_a_lock_of_another_file_with_the_same_inode_number_is_no_lock(shell: lis
     (tmp_path / "mine").touch()
     (tmp_path / "lock").touch()
     found = (tmp_path / "mine").stat()
-    body = f'case "$*" in\n*"%d:%i -- {tmp_path}/lock") echo 1:{found.st_ino} ;;\n*"%i -- {tmp_path}/lock") echo {found.st_ino} ;;'
+    body = f'case "$*" in\n*"%d:%i -- {tmp_path}/lock") echo 1:{found.st_ino} ;;'
+    body += f'\n*"%i -- {tmp_path}/lock") echo {found.st_ino} ;;'
     stub(tmp_path / "bin", "stat", f'{body}\n*) exec /usr/bin/stat "$@" ;;\nesac')
     with open(tmp_path / "mine", "w") as file:
         fcntl.lockf(file, fcntl.LOCK_EX)

@@ -236,6 +236,9 @@ undo_may_restart() { # restart|bridge LIMIT live|-: LIVE says whether the restor
         *) return 0 ;;
     esac
     shim_runs || return 0
+    # Any user can give a process the name of a shim. A docker that does not answer may have containers.
+    undo_runs=$(docker ps -q 2>/dev/null 3>&-) || undo_runs=unknown
+    [ -n "$undo_runs" ] || return 0
     [ "$1$3" = restartlive ] || return 1
     [ "$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null 3>&-)" = true ]
 }
