@@ -12,7 +12,7 @@ from msgspec import Struct
 from provision.model import Login
 from provision.remote.protocol import Frames, WireError, beyond
 from provision.transport.failure import HostError, not_begun
-from provision.transport.session import become_says, become_spoke, broken_off, received, start, text, why_lost
+from provision.transport.session import become_says, become_spoke, broken_off, cut_at, received, start, text, why_lost
 
 #: Bytes of standard error that are kept. Only provision's own shell and a login shell's start files write there.
 _STDERR_LIMIT = 16_384
@@ -62,7 +62,8 @@ def _run(
     channel: paramiko.Channel | None = None
     try:
         channel = start(connection, login, deadline)
-        unread = _sent(channel, script.encode("utf-8", "surrogateescape"))
+        with cut_at(connection, deadline):
+            unread = _sent(channel, script.encode("utf-8", "surrogateescape"))
         for data, is_error in received(channel, deadline):
             if not is_error:
                 on_data(data)

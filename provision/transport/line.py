@@ -8,6 +8,8 @@ from typing import Any
 import paramiko
 from fabric import Config, Connection
 
+from provision.transport.sockets import Watchdog, kill
+
 
 class Line(Connection):
     """fabric's connection, with only the attributes that its class declares. For other attributes invoke's DataProxy
@@ -30,6 +32,8 @@ class Line(Connection):
         #: the connection to the jump host that this one goes through
         self.through: Connection | None = None
         self.inline_ssh_env = True
+        #: the one of its transport, which cuts it at a deadline
+        self.watchdog: Watchdog | None = None
 
     @cached_property
     def _config(self) -> Config:
@@ -39,6 +43,12 @@ class Line(Connection):
 
     def __setattr__(self, key: str, value: Any) -> None:
         object.__setattr__(self, key, value)
+
+    def cut(self) -> None:
+        """End the connection from another thread: every read and write of it fails at once."""
+        transport = self.client.get_transport()
+        if transport is not None:
+            kill(transport.sock)
 
     def open(self) -> None:
         """Log in, unless the connection is already logged in."""

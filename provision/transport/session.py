@@ -24,6 +24,7 @@ from provision.lines import lines_of
 from provision.model import Login
 from provision.remote.protocol import NOISE, TooMuch
 from provision.transport.failure import HostError, in_words
+from provision.transport.line import Line
 
 #: Seconds for the command that kills sudo.
 _KILL = 10.0
@@ -37,6 +38,11 @@ def start(connection: Connection, login: Login, deadline: float, work: str = SHE
 
     Raises :class:`HostError` of kind ``become``, ``timeout`` or ``protocol``; and the errors of paramiko.
     """
+    with cut_at(connection, deadline):
+        return _started(connection, login, deadline, work)
+
+
+def _started(connection: Connection, login: Login, deadline: float, work: str) -> paramiko.Channel:
     channel = connection.create_session()
     channel.settimeout(max(0.1, deadline - time.monotonic()))
     # su asks for a password unless PAM trusts the login, and would read the script as the password.
@@ -57,6 +63,20 @@ def start(connection: Connection, login: Login, deadline: float, work: str = SHE
     _Asking(connection, channel, login, ready.encode(), prompt.encode(), process.encode()).wait(deadline)
     channel.sendall(f"{go}\n".encode())
     return channel
+
+
+@contextlib.contextmanager
+def cut_at(connection: Connection, deadline: float) -> Iterator[None]:
+    """Cut the connection at the deadline, as long as the block runs. A request waits for its answer without a limit,
+    and a host that takes a byte a second defeats the timeout of each write."""
+    if not isinstance(connection, Line) or connection.watchdog is None:  # fabric has made it
+        yield
+        return
+    number = connection.watchdog.watch(deadline, connection.cut)
+    try:
+        yield
+    finally:
+        connection.watchdog.drop(number)
 
 
 _BECOME = {"sudo": "sudo -n -- ", "doas": "doas -n "}

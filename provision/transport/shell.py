@@ -17,7 +17,7 @@ from provision.remote.script import environment, quote
 from provision.transport.failure import HostError
 from provision.transport.openssh import Process
 from provision.transport.proxy_command import ProxyCommand
-from provision.transport.session import become_says, broken_off, received, start, text
+from provision.transport.session import become_says, broken_off, cut_at, received, start, text
 from provision.transport.tunnel import Tunnel
 
 #: Bytes of a marker line: 32 digits, a blank, a status and a newline.
@@ -115,7 +115,8 @@ class Shell:
         token = secrets.token_hex(16)
         # eval in a subshell: even a syntax error in the script does not end the shell itself.
         script = f"(eval {quote(script)}) </dev/null; echo {token} $?; echo {token} >&2\n"
-        channel.sendall(script.encode("utf-8", "surrogateescape"))
+        with cut_at(self._connection, deadline):
+            channel.sendall(script.encode("utf-8", "surrogateescape"))
         out = _Stream(re.compile(rb"%s ([0-9]{1,3})\n" % token.encode()))
         err = _Stream(re.compile(rb"%s()\n" % token.encode()))
         for data, is_error in received(channel, deadline):
@@ -130,7 +131,8 @@ class Shell:
 
     def _open(self, deadline: float) -> paramiko.Channel:
         self._channel = channel = start(self._connection, self._login, deadline)
-        channel.sendall(environment().encode())
+        with cut_at(self._connection, deadline):
+            channel.sendall(environment().encode())
         return channel
 
     def _ended(self, stderr: bytes, deadline: float) -> HostError:

@@ -115,6 +115,15 @@ def _notice_death(sock: socket.socket) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
+def kill(sock: Any) -> None:
+    """Close a socket, or what takes the place of one, so that every read and write of it fails at once."""
+    # Either end may be closed already; only the local end must be.
+    with contextlib.suppress(OSError, EOFError):
+        sock.shutdown(socket.SHUT_RDWR) if isinstance(sock, socket.socket) else None
+    with contextlib.suppress(OSError, EOFError):
+        sock.close()
+
+
 class Watchdog:
     """Calls back at deadlines; one thread waits for all of them. A frozen peer, or one that sends a byte a second, can
     defeat every timeout of a single read, but not a closed socket. To close a connection inside another one, a callback

@@ -29,7 +29,7 @@ from provision.transport.jumps import Jumps
 from provision.transport.line import Line
 from provision.transport.prompter import Ask, Prompter
 from provision.transport.proxy_command import ProxyCommand
-from provision.transport.sockets import Watchdog, connect
+from provision.transport.sockets import Watchdog, connect, kill
 from provision.transport.ssh_config import Resolver
 from provision.transport.target import Target, question, target
 from provision.transport.tokens import expand
@@ -160,7 +160,9 @@ class Transport:
                 tuple(hops),
                 lambda: self._pace(hop, math.inf),
             )
-            return self._repeated(lambda bound: openssh.open_process(login, one, asked, bound), deadline)
+            made = self._repeated(lambda bound: openssh.open_process(login, one, asked, bound), deadline)
+            made.watchdog = self.watchdog
+            return made
 
     @contextlib.contextmanager
     def _pace(self, hop: Login | None, deadline: float) -> Iterator[None]:
@@ -193,7 +195,7 @@ class Transport:
         # A pattern of ssh_config that matches the jump host too must not send it through itself.
         return None if hop is not None and login.hop and hop.address == login.address else hop
 
-    def _repeated(self, attempt: Callable[[Bound], Connection], deadline: float) -> Connection:
+    def _repeated(self, attempt: Callable[[Bound], Line], deadline: float) -> Line:
         """Log in, and repeat a login that the host drops before it checks it. An interrupted login is not repeated:
         sshd would block this address for a time (PerSourcePenalties)."""
         bound = Bound(self.options.connect_timeout, deadline, self.prompter)
@@ -226,14 +228,14 @@ class Transport:
             self._resolve([login])
         return self._targets[login]
 
-    def _log_in(self, login: Login, one: Target, bound: Bound, gateway: Connection | None) -> Connection:
+    def _log_in(self, login: Login, one: Target, bound: Bound, gateway: Connection | None) -> Line:
         later = bound.left + _LATER
         # While the operator types, the limit of the login moves, and paramiko's does not.
         patience = max(later, bound.deadline - time.monotonic()) if self.options.interactive else later
         arguments: dict[str, Any] = {"banner_timeout": later, "auth_timeout": patience, "channel_timeout": later}
         credentials = Credentials(login, one, self._keys, self.prompter, until=bound.deadline)
         connection = Line(one.address, one.user, one.port, arguments)
-        connection.through = gateway
+        connection.through, connection.watchdog = gateway, self.watchdog
         sock: Any = None
         try:
             verifier = Verifier(one.rules, bound.end)
@@ -243,7 +245,7 @@ class Transport:
             # has only one key of each kind.
             connection.client.set_missing_host_key_policy(verifier)
             sock = arguments["sock"] = self._socket(one, gateway, bound.left)
-            with bound.enforced(self.watchdog, lambda: _kill(sock)):
+            with bound.enforced(self.watchdog, lambda: kill(sock)):
                 connection.open()
         except HostError:
             raise
@@ -261,7 +263,7 @@ class Transport:
             raise _unreached(one, gateway, sock, error) from error
         finally:
             if sock is not None and not connection.is_connected:
-                _kill(sock)
+                kill(sock)
         connection.transport.set_keepalive(15)
         return connection
 
@@ -328,19 +330,11 @@ def _lost(one: Target, gateway: Connection) -> Dropped:
     return Dropped(f"{one.address}: lost the connection to its jump host {gateway.host}")
 
 
-def _kill(sock: Any) -> None:
-    # Either end may be closed already; only the local end must be.
-    with contextlib.suppress(OSError, EOFError):
-        sock.shutdown(socket.SHUT_RDWR) if isinstance(sock, socket.socket) else None
-    with contextlib.suppress(OSError, EOFError):
-        sock.close()
-
-
 def cut(connection: Connection) -> None:
     """End a connection from another thread: every read and write of it fails at once."""
-    if isinstance(connection, openssh.Process):
+    if isinstance(connection, Line):
         connection.cut()
         return
     transport = connection.client.get_transport()
     if transport is not None:
-        _kill(transport.sock)
+        kill(transport.sock)

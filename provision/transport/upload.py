@@ -13,7 +13,7 @@ from provision.model import Blob, Changed, Login
 from provision.remote.script import blob_script
 from provision.transport.execute import execute
 from provision.transport.failure import HostError
-from provision.transport.session import become_says, broken_off, start, text
+from provision.transport.session import become_says, broken_off, cut_at, start, text
 
 HOME = "/var/lib/provision/blobs"
 #: Bytes that are passed to the channel at once.
@@ -68,9 +68,10 @@ def _pour(connection: Connection, login: Login, part: str, read: Callable[[int],
         raise ValueError(part)
     try:
         channel = start(connection, login, deadline, f"umask 077; exec cat >>{part}")
-        while data := read(_PIECE):
-            channel.sendall(data)
-        channel.shutdown_write()
+        with cut_at(connection, deadline):
+            while data := read(_PIECE):
+                channel.sendall(data)
+            channel.shutdown_write()
         channel.status_event.wait(max(0.0, deadline - time.monotonic()))
         status = channel.exit_status if channel.exit_status_ready() else -1
         said = text(channel.recv_stderr(4096)) if channel.recv_stderr_ready() else ""
