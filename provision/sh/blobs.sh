@@ -19,7 +19,7 @@ blob_state() { # NAME SUM IMAGE-ID...
     stage=blob_state
     own_folders "${blobs_home%/*}" "$blobs_home"
     blob_bound "$1"
-    blob_file=$blobs_home/$1 blob_part=$blobs_home/$1.$2.part
+    blob_file=$blobs_home/$1 blob_part=$blobs_home/$1.$2.part blob_wanted=$2
     shift 2
     for blob_id in "$@"; do
         if docker image inspect "$blob_id" >/dev/null 2>&1 3>&-; then
@@ -27,6 +27,11 @@ blob_state() { # NAME SUM IMAGE-ID...
             return 0
         fi
     done
+    # A power cut may have lost its bytes, and another run that was sending the same blob may have appended to it.
+    if [ -f "$blob_file" ]; then
+        blob_sum=$(exec sha256sum <"$blob_file" 3>&-)
+        [ "${blob_sum%% *}" = "$blob_wanted" ] || rm -f -- "$blob_file"
+    fi
     if [ -f "$blob_file" ]; then
         emit blob here
     elif [ -f "$blob_part" ]; then
