@@ -157,10 +157,11 @@ def submit_script(
     return _script([], body, prologue=_SUBMIT)
 
 
-def receipt_script(verb: Literal["attach", "confirm", "reached", "revoke"], run: str, reason: str = "") -> str:
+def receipt_script(verb: Literal["attach", "confirm", "reached", "revoke"], run: str, reason: str = "drift") -> str:
     """The script for a job that was started. ``attach`` waits for its end, ``confirm`` confirms the change, and
-    ``revoke`` rolls it back. ``reached`` shows that this login can still become root."""
-    return _script([], [_words(verb, (run, *([reason] if reason else []))), "emit end"], prologue=_SUBMIT)
+    ``revoke`` rolls it back for ``reason``. ``reached`` shows that this login can still become root."""
+    words = (run, reason) if verb == "revoke" else (run,)
+    return _script([], [_words(verb, words), "emit end"], prologue=_SUBMIT)
 
 
 def blob_script(verb: Literal["blob_state", "blob_end"], *words: str) -> str:
