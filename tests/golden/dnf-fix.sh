@@ -18,20 +18,20 @@ provision_main() {
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/users.sh (look) 0445e511ee33
 # fix/engine.sh 332b085f9af6
-# fix/files.sh 2769afd3a400
+# fix/files.sh e6ab1c692f55
 # fix/health.sh dd74009d3a93
 # resources/hostname.sh (fix) 2ee185028beb
 # fix/keys.sh 0e4f8065e097
-# fix/locks.sh 1177f7aaa7e6
+# fix/locks.sh 1aae128234b9
 # fix/pkg_rpm.sh 1358111ab0a2
-# fix/place.sh 0710f2c99a6e
+# fix/place.sh 314bbe523c4e
 # fix/progress.sh 9d0a03b56350
-# fix/restore.sh 1eb0ae09fa17
+# fix/restore.sh b0f6ebb7c90e
 # fix/rpm.sh 57059343d7ec
 # fix/services.sh d2d07df2cb2a
 # fix/svc_systemd.sh 39363467e007
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 7a5f4510c3dd
+# fix/transaction.sh 74cca0dba677
 # fix/undo_systemd.sh 9384930c6d49
 # resources/users.sh (fix) b006bc7cf77b
 # fix.sh 5fd171d1b6f4
