@@ -25,6 +25,7 @@ from provision.lint.daemon_file import lint_text
 from provision.lint.finding import Finding
 from provision.lint.reading import Target
 from provision.lint.rules import RULES
+from provision.lint.shapes import is_duration
 from tests import lint_table
 from tests.lint_table import CASES, SAID
 
@@ -1030,3 +1031,15 @@ def test_the_first_example_of_the_spec_page_has_no_error(tmp_path: Path) -> None
     found = project(tmp_path, example, ONE + "staging: {hosts: {web2: }}\n")
     assert "range" in example
     assert [row for row in found if row["level"] == "error"] == []
+
+
+@pytest.mark.parametrize("value", ["--5", "9" * 5000])
+def test_a_text_that_python_takes_for_no_number_is_a_finding(value: str) -> None:
+    """int() refuses a second sign, and more than 4300 digits."""
+    found = lint(json.dumps({"mtu": value}))
+    assert "DJ110" in {one.rule.id for one in found}
+
+
+@pytest.mark.parametrize(("text", "accepted"), [("24h", True), ("٢٤h", False)])
+def test_a_duration_has_the_digits_of_go(text: str, accepted: bool) -> None:
+    assert is_duration(text) is accepted

@@ -134,7 +134,7 @@ _NAMES = {
 
 
 #: Go's time.ParseDuration.
-_DURATION = re.compile(r"[-+]?(0|(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+")
+_DURATION = re.compile(r"[-+]?(0|(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+", re.ASCII)
 
 
 def is_duration(text: str) -> bool:
@@ -233,7 +233,7 @@ def _fits(shape: Shape, value: Any) -> bool:
     if shape == "int":
         return whole and -(2**63) <= value < 2**63
     if shape == "duration":  # a number is one of seconds (buildkit, cmd/buildkitd/config/gcpolicy.go, Duration)
-        return isinstance(value, str) and (is_duration(value) or re.fullmatch(r"([-+]?\d+)?", value) is not None)
+        return isinstance(value, str) and (is_duration(value) or re.fullmatch(r"([-+]?[0-9]+)?", value) is not None)
     if shape in ("text", "size"):
         return isinstance(value, str)
     return shape == "any"
@@ -249,7 +249,7 @@ def _meant(shape: Shape, value: Any) -> str:
         return json.dumps(written(value))
     if shape == "bool" and value in ("true", "false"):
         return str(value)
-    if shape == "int" and isinstance(value, str) and value.lstrip("-").isascii() and value.lstrip("-").isdigit():
+    if shape == "int" and isinstance(value, str) and re.fullmatch("-?[0-9]{1,18}", value):
         return str(int(value))
     return ""
 
