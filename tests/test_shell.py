@@ -7,6 +7,7 @@ import grp
 import os
 import pwd
 import re
+import subprocess
 import time
 from pathlib import Path
 
@@ -825,6 +826,44 @@ def test_the_stamp_shows_which_files_a_service_has_loaded(shell: list[str], tmp_
     # A mark with the argument stale reports stale.
     run(shell, files, f"{here}svc_mark x {watched} stale", path=tmp_path / "bin", frame="fix.sh")
     assert look() == ("stale", "")
+
+
+@each_shell
+@pytest.mark.parametrize("slow", [False, True], ids=["at once", "slowly"])
+def test_a_file_that_was_changed_after_the_start_of_a_service_is_not_loaded(
+    shell: list[str], tmp_path: Path, slow: bool
+) -> None:
+    """Without a stamp the times decide. A host may be so busy that seconds pass before date(1) answers."""
+    watched = tmp_path / "daemon.json"
+    watched.write_text("1")
+    text = (SH / "look/services.sh").read_text().replace("/etc/docker/daemon.json", str(watched))
+    (tmp_path / "services.sh").write_text(text)
+    stub(
+        tmp_path / "bin",
+        "date",
+        f'[ -e {tmp_path}/asked ] || sleep {3 if slow else 0}\n: >{tmp_path}/asked\nPATH=/usr/bin:/bin exec date "$@"',
+    )
+    # The worst moment for whole seconds: the start early in one, the change in the next.
+    time.sleep(1 - time.time() % 1)
+    with subprocess.Popen(["sleep", "60"]) as service:
+        time.sleep(1.2)
+        watched.chmod(0o600)
+        lines = f'services_stamps={tmp_path}\nprocess {service.pid}\nloaded x {watched}\nemit loaded "$loaded_state"'
+        frames, done = run(shell, ["look/files.sh", str(tmp_path / "services.sh")], lines, path=tmp_path / "bin")
+        service.kill()
+    assert frames == [("loaded", "unproven")], done.stderr
+
+
+@each_shell
+def test_a_service_that_was_started_after_a_change_has_loaded_it(shell: list[str], tmp_path: Path) -> None:
+    watched = tmp_path / "conf"
+    watched.write_text("1")
+    time.sleep(2.2)
+    with subprocess.Popen(["sleep", "60"]) as service:
+        lines = f'services_stamps={tmp_path}\nprocess {service.pid}\nloaded x {watched}\nemit loaded "$loaded_state"'
+        frames, done = run(shell, ["look/files.sh", "look/services.sh"], lines)
+        service.kill()
+    assert frames == [("loaded", "current")], done.stderr
 
 
 @each_shell

@@ -420,6 +420,56 @@ def test_a_step_of_a_job_that_was_rolled_back_does_nothing(shell: list[str], tmp
 
 
 @each_shell
+@pytest.mark.parametrize("state", ["running:no:0", "absent"])
+def test_a_late_rollback_keeps_a_container_that_it_cannot_restore(shell: list[str], folder: Path, state: str) -> None:
+    """When a run has succeeded, the container that it replaced is removed. A rollback after that (the last look found
+    a difference) must not remove the new one too: no container would be left."""
+    host = Host(shell, folder)
+    stub(
+        folder / "bin",
+        "docker",
+        f'echo "$*" >>{host.log}\ncase "$*" in\n'
+        f"*.provision-*) exit 1 ;;\n*provision.run*) echo {host.run.name} ;;\nesac",
+    )
+    host.before(f"container {state} web")
+    lines = f"run={host.run} run_noise=/dev/null\nundo_container {state} web"
+    _, done = run(shell, ["fix/containers.sh"], lines, path=folder / "bin", frame="fix.sh")
+    assert done.returncode == 0, done.stderr
+    assert ("rm -f web" in host.acts) == (state == "absent")
+    left = host.run / "undo.left"
+    assert left.exists() == (state != "absent")
+    assert state == "absent" or left.read_text().startswith("container web: ")
+
+
+@each_shell
+def test_a_late_rollback_that_is_killed_is_completed(shell: list[str], folder: Path) -> None:
+    """The controller revokes a run that has succeeded, and the rollback is killed before it has restored a file."""
+    host, changed = Host(shell, folder), folder / "changed"
+    (folder / "run").rename(folder / "moved")
+    host.run = folder / "runs/1"
+    host.run.parent.mkdir()
+    (folder / "moved").rename(host.run)
+    changed.write_text("new\n")
+    (host.run / "kept/1").write_text("old\n")
+    (host.run / "result").write_text("done\n")
+    (host.run / "owner").write_text("1:1\n")
+    host.before(f"file 1 {changed}")
+    here = (
+        f"run_home={folder}/runs run={host.run} run_folder={folder} run_queue={folder}/queue run_lock={folder}/lock\n"
+        f"run_noise=/dev/null services_stamps={folder}/stamps\nundo_install() {{ echo install >>{host.log}; }}\n"
+        f"undo_remove() {{ echo remove >>{host.log}; }}\n"
+    )
+    _, done = run(shell, FILES, f"{here}undo_each() {{ kill -9 $$; }}\nrevoke drift", frame="fix.sh")
+    assert done.returncode == -9
+    assert changed.read_text() == "new\n"
+    _, done = run(shell, FILES, f"{here}guard", frame="fix.sh")
+    assert changed.read_text() == "old\n", done.stderr
+    assert (host.run / "result").read_text() == "rolled_back drift\n"
+    assert not (host.run / "undoing").exists()
+    assert host.acts == ["install", "remove"]
+
+
+@each_shell
 def test_a_rollback_waits_for_a_silent_docker_only_once(shell: list[str], folder: Path) -> None:
     """The bound of the first request is shortened for the test; the others get the short bound themselves."""
     host = Host(shell, folder)

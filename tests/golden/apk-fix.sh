@@ -9,7 +9,7 @@ provision_main() {
 # resources/hostname.sh (look) d36472d69004
 # look/manifests.sh a4676e41651f
 # look/pkg_apk.sh 4ea0a25a85c4
-# look/services.sh d609be5d9ea6
+# look/services.sh df3f82dffcbf
 # resources/stores.sh (look) c195af7b9117
 # look/svc_openrc.sh 673d13b55555
 # resources/sysctl.sh (look) 41e1bdc18c75
@@ -25,7 +25,7 @@ provision_main() {
 # fix/services.sh d2d07df2cb2a
 # fix/svc_openrc.sh 0f3dc5ae9fe8
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 74cca0dba677
+# fix/transaction.sh 60802cfc698e
 # fix/undo_openrc.sh fd3915cfcbc9
 # resources/users.sh (fix) b006bc7cf77b
 # fix.sh 5fd171d1b6f4

@@ -9,7 +9,7 @@ provision_main() {
 # resources/hostname.sh (look) d36472d69004
 # look/manifests.sh a4676e41651f
 # look/pkg_apt.sh 03419497ccb3
-# look/services.sh d609be5d9ea6
+# look/services.sh df3f82dffcbf
 # resources/stores.sh (look) c195af7b9117
 # look/svc_openrc.sh 673d13b55555
 # resources/sysctl.sh (look) 41e1bdc18c75
@@ -18,14 +18,14 @@ provision_main() {
 # fix/files.sh e6ab1c692f55
 # fix/health.sh dd74009d3a93
 # resources/hostname.sh (fix) 2ee185028beb
-# fix/locks.sh 1aae128234b9
+# fix/locks.sh dcd16c30ed19
 # fix/pkg_apt.sh 0e17f0ad88e2
 # fix/place.sh 314bbe523c4e
 # fix/restore.sh b0f6ebb7c90e
 # fix/services.sh d2d07df2cb2a
 # fix/svc_openrc.sh 0f3dc5ae9fe8
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 74cca0dba677
+# fix/transaction.sh 60802cfc698e
 # fix/undo_openrc.sh fd3915cfcbc9
 # resources/users.sh (fix) b006bc7cf77b
 # fix.sh 5fd171d1b6f4

@@ -7,7 +7,7 @@ provision_main() {
 # look/files.sh 8e95c36a0792
 # resources/hostname.sh (look) d36472d69004
 # look/manifests.sh a4676e41651f
-# look/services.sh d609be5d9ea6
+# look/services.sh df3f82dffcbf
 # resources/stores.sh (look) c195af7b9117
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/users.sh (look) 0445e511ee33

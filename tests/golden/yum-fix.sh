@@ -12,7 +12,7 @@ provision_main() {
 # look/pkg_yum.sh 134cc60a9704
 # look/rpm.sh 8f7e436b11b4
 # look/rpm_locks.sh ad5e31c20085
-# look/services.sh d609be5d9ea6
+# look/services.sh df3f82dffcbf
 # resources/stores.sh (look) c195af7b9117
 # look/svc_systemd.sh cd07651e3362
 # resources/sysctl.sh (look) 41e1bdc18c75
@@ -22,7 +22,7 @@ provision_main() {
 # fix/health.sh dd74009d3a93
 # resources/hostname.sh (fix) 2ee185028beb
 # fix/keys.sh 0e4f8065e097
-# fix/locks.sh 1aae128234b9
+# fix/locks.sh dcd16c30ed19
 # fix/pkg_rpm.sh 1358111ab0a2
 # fix/place.sh 314bbe523c4e
 # fix/progress.sh 9d0a03b56350
@@ -31,7 +31,7 @@ provision_main() {
 # fix/services.sh d2d07df2cb2a
 # fix/svc_systemd.sh 39363467e007
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 74cca0dba677
+# fix/transaction.sh 60802cfc698e
 # fix/undo_systemd.sh 9384930c6d49
 # resources/users.sh (fix) b006bc7cf77b
 # fix.sh 5fd171d1b6f4

@@ -138,8 +138,12 @@ undo_container() { # STATE NAME
         esac
         docker update --restart "${undo_policy:-no}" "$2" >/dev/null
     elif [ "$(docker container inspect --format '{{index .Config.Labels "provision.run"}}' "$2" 2>/dev/null)" = "${run##*/}" ]; then
-        # This run created it, so there was none before.
-        container_gone "$2"
+        if [ "${1%%:*}" = absent ]; then
+            container_gone "$2"
+        else
+            # The run had succeeded before this rollback, so the container that it replaced was removed (settled).
+            undo_leave "container $2: the one before was removed when the run succeeded; the new one stays"
+        fi
     fi
     docker container inspect "$2" >/dev/null 2>&1 || return 0
     case $1 in

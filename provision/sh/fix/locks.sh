@@ -23,10 +23,16 @@ lock_holder() { # FILE -> lock_pid, empty when it is free
 }
 
 # Whether a process has lock_file open. A user can lock a file of its own that has the same inode number in another file
-# system. The list's number of the file system is not the one of stat on every file system (btrfs).
+# system. The list's number of the file system is not the one of stat on every file system (btrfs). A file system that
+# does not answer is not waited for.
 lock_open() { # PID
-    lock_seen=$nl$(exec timeout -s KILL 5 stat -L -c '%d:%i' -- "/proc/$1/fd"/* 2>/dev/null 3>&-)$nl || :
-    case $lock_seen in *"$nl$lock_file$nl"*) return 0 ;; esac
+    set -- "/proc/$1/fd"/*
+    if command -v timeout >/dev/null; then
+        lock_seen=$(exec timeout -s KILL 5 stat -L -c '%d:%i' -- "$@" 2>/dev/null 3>&-) || :
+    else
+        lock_seen=$(exec stat -L -c '%d:%i' -- "$@" 2>/dev/null 3>&-) || :
+    fi
+    case $nl$lock_seen$nl in *"$nl$lock_file$nl"*) return 0 ;; esac
     return 1
 }
 

@@ -696,10 +696,21 @@ revoke() { # REASON
         for revoke_run in "$run_home"/*; do
             [ ! -f "$revoke_run/before" ] || revoke_last=$revoke_run
         done
-        [ "$revoke_last" != "$run" ] || undo "$1"
+        [ "$revoke_last" != "$run" ] || revoke_late "$1"
         lock_release
     fi
     exit 0
+}
+
+# The mark and the timer are durable before the first thing is restored: if this rollback is interrupted, the timer, the
+# boot or the next run completes it.
+revoke_late() { # REASON
+    guard_alone
+    printf '%s\n' "$1" >"$run/reason"
+    printf 'undoing\n' >"$run/undoing"
+    durable "$run/reason" "$run/undoing" "$run"
+    undo_install "${run##*/}" 30 >>"$run_noise" 2>&1
+    undo "$1"
 }
 
 # The controller asks for this when it has logged in again after the change.

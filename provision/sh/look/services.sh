@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Forks: none for a service that provision started and that no other process has touched since. Else the forks that the
-# file of the service manager states, and one date for each service without a stamp.
+# file of the service manager states, and one or two dates for each service without a stamp.
 #
 # Whether the running service has loaded the files that are on disk is a state of the host, not a memory of this run:
 # - a stamp (written when provision started or reloaded the service) names the process and the files it loaded;
@@ -137,8 +137,8 @@ stamp_read() { # UNIT
 
 # -> loaded_state (current, touched, stale, unknown, unproven) and loaded_now (the identities of the files that exist,
 # one a line). A touched file has the same content, and another owner, mode or name. It is unproven that docker has
-# loaded a daemon.json that is newer than its start: unknown, with more certainty than whole seconds give for the other
-# files. Reads process_id and run_since, and does not change them.
+# loaded a daemon.json that is newer than its start; where the order of the two is not certain, it is unknown. Reads
+# process_id and run_since, and does not change them.
 loaded() { # UNIT WATCHED
     loaded_process=$process_id
     stamp_read "$1"
@@ -160,16 +160,10 @@ loaded() { # UNIT WATCHED
         [ "$bare" != "$stamp_files" ] || loaded_state=current
         return 0
     fi
-    # The start in seconds since the epoch, rounded down (USER_HZ is 100).
-    case $process_id in
-        unit:*) loaded_start=$(exec date -d "$run_since" +%s) ;;
-        *)
-            ticks_now
-            loaded_start=$(($(exec date +%s) - (ticks - ${process_id#*:}) / 100 - 1))
-            ;;
-    esac
+    loaded_start
     loaded_ages "$2"
-    if [ "$loaded_newest" -lt "$loaded_start" ]; then
+    # The time of a change is in whole seconds, rounded down.
+    if [ $(((loaded_newest + 1) * 100)) -le "$loaded_from" ]; then
         loaded_state=current
         return 0
     fi
@@ -178,8 +172,42 @@ loaded() { # UNIT WATCHED
         *) return 0 ;;
     esac
     identity /etc/docker/daemon.json
-    # The start is rounded down by up to two seconds.
-    [ "${loaded_fields%%:*}" -le $((loaded_start + 2)) ] || loaded_state=unproven
+    [ $((${loaded_fields%%:*} * 100)) -lt "$loaded_until" ] || loaded_state=unproven
+}
+
+# -> loaded_from, loaded_until: the run of process_id began between these times, in hundredths of a second since the
+# epoch. Its start is a number of ticks (USER_HZ is 100). The ticks are read before and after the clock: on a busy host
+# seconds may pass between two programs.
+loaded_start() {
+    case $process_id in
+        unit:*)
+            loaded_from=$(exec date -d "$run_since" +%s)00
+            loaded_until=$((loaded_from + 100))
+            return 0
+            ;;
+    esac
+    start_left=5 start_ticks=0 ticks=100
+    while [ $((ticks - start_ticks)) -gt 20 ] && [ "$start_left" -gt 0 ]; do
+        start_left=$((start_left - 1))
+        ticks_now
+        start_ticks=$ticks
+        start_clock=$(exec date +%s.%N) start_round=0
+        ticks_now
+    done
+    case $start_clock in
+        *.[0-9][0-9]*)
+            start_part=${start_clock#*.}
+            start_clock=${start_clock%.*}${start_part%"${start_part#??}"}
+            ;;
+        # Not every busybox has %N.
+        *)
+            start_clock=$(exec date +%s)00 start_round=100
+            ticks_now
+            ;;
+    esac
+    # Three ticks: two are rounded down, and a file system's clock is a tick late.
+    loaded_from=$((start_clock - (ticks - ${process_id#*:}) - 3))
+    loaded_until=$((start_clock + start_round - (start_ticks - ${process_id#*:}) + 2))
 }
 
 loaded_bare() { # LINES -> bare: the identities without the time of the last change
