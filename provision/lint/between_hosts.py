@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cache
 
 from provision.errors import Where
 from provision.lint.checks.networks import Placed, declared
 from provision.lint.finding import Finding
+from provision.lint.ranges import Ranges, bounds
 from provision.lint.reading import daemon_of
 from provision.lint.rules import finding
 from provision.project.host_config import HostConfig
@@ -71,19 +73,28 @@ def _networks(config: HostConfig) -> list[Placed]:
 
 def _addresses(configs: list[HostConfig]) -> Iterator[Finding]:
     """Compare docker's networks with the addresses of the fleet."""
-    hosts = [(address, config) for config in configs if (address := _address(config.host.login.address)) is not None]
-    cache: dict[object, list[tuple[Address, HostConfig]]] = {}
+    hosts: dict[int, list[tuple[int, ...]]] = {4: [], 6: []}
+    for number, config in enumerate(configs):
+        if (found := _address(config.host.login.address)) is not None:
+            hosts[found.version].append((int(found), number))
+    for each in hosts.values():
+        each.sort()
+    cache: dict[object, list[int]] = {}
     for config in configs:
         for placed in _networks(config):
             inside = cache.get(placed.network)
             if inside is None:
-                inside = cache[placed.network] = [(a, other) for a, other in hosts if a in placed.network]
-            own = [address for address, other in inside if other is config]
-            if own:
-                message = f"{placed.key} {placed.network} covers {config.host.name}'s own address {own[0]}"
+                first, last = bounds(placed.network)
+                known = hosts[placed.network.version]
+                low, high = bisect_left(known, (first,)), bisect_left(known, (last + 1,))
+                inside = cache[placed.network] = sorted(number for _, number in known[low:high])
+            own = _address(config.host.login.address)
+            if own is not None and own in placed.network:
+                message = f"{placed.key} {placed.network} covers {config.host.name}'s own address {own}"
                 yield finding("FL301", placed.where, message, "it would cut off the host")
             elif inside:
-                address, other = inside[0]
+                other = configs[inside[0]]
+                address = _address(other.host.login.address)
                 more = f" and {len(inside) - 1} more" if len(inside) > 1 else ""
                 message = f"{placed.key} {placed.network} covers the address of {other.host.name}, {address}{more}"
                 yield finding("FL301", placed.where, message, "containers there cannot reach it", "warning")
@@ -93,17 +104,19 @@ def _routed(configs: list[HostConfig]) -> Iterator[Finding]:
     """Where containers keep their addresses on the way to other hosts, no two hosts may use the same container
     addresses."""
     seen: list[tuple[Placed, HostConfig]] = []
+    taken = {4: Ranges(), 6: Ranges()}
     for config in configs:
         daemon = (config.spec.engine.daemon if config.spec.engine else None) or {}
         if daemon.get("ip-masq") is not False and daemon.get("allow-direct-routing") is not True:
             continue
         for placed in _networks(config):
-            for other, owner in seen:
-                if owner is not config and placed.network.overlaps(other.network):
-                    message = (
-                        f"{placed.key} {placed.network} of {config.host.name} overlaps {other.network} of "
-                        f"{owner.host.name}, and both are routed"
-                    )
-                    yield finding("FL302", placed.where, message, level="warning")
-                    break
+            had = taken[placed.network.version].take(*bounds(placed.network), str(len(seen)))
             seen.append((placed, config))
+            others = sorted(number for number in {int(owner) for *_, owner in had} if seen[number][1] is not config)
+            if others:
+                other, owner = seen[others[0]]
+                message = (
+                    f"{placed.key} {placed.network} of {config.host.name} overlaps {other.network} of "
+                    f"{owner.host.name}, and both are routed"
+                )
+                yield finding("FL302", placed.where, message, level="warning")

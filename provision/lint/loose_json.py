@@ -5,6 +5,7 @@ It still reports strictly: every departure from RFC 8259 is a fault with its pla
 
 from __future__ import annotations
 
+import bisect
 import json
 import re
 from collections.abc import Callable
@@ -50,6 +51,9 @@ _BLANKS = {
 }
 
 
+_LINE_END = re.compile(r"[ \t\r]*\n")
+#: The reader stops after this many faults: a text may consist of faults only, and each costs more than a character.
+_MOST = 1000
 #: A key that is unambiguous even without its quotes.
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -96,8 +100,19 @@ def parse(path: Path, text: str) -> Parsed:
     reader = _Reader(path, text.removeprefix("\ufeff"))
     if text.startswith("\ufeff"):
         reader.fault(0, "the file begins with a byte order mark", "save it as UTF-8 without one", "mark")
-    value = reader.document()
+    value = None
+    try:
+        if limits.parts(text) > limits.of(limits.NODES):
+            reader.fault(0, f"the file has {limits.more(limits.NODES)}", limits.hint(limits.NODES))
+        else:
+            value = reader.document()
+    except _TooMany:
+        pass
     return Parsed(value, tuple(reader.faults), tuple(reader.twice), reader.spans)
+
+
+class _TooMany(Exception):
+    """The text has more faults than :data:`_MOST`."""
 
 
 class _Reader:
@@ -107,6 +122,8 @@ class _Reader:
         self.twice: list[tuple[str, Where, Where]] = []
         self.spans: dict[Place, Span] = {}
         self.inside: Place = ()
+        #: where each line but the first begins
+        self._lines = [found.end() for found in re.finditer("\n", text)]
 
     def document(self) -> Any:
         self.blank()
@@ -359,14 +376,19 @@ class _Reader:
         return Edit(self.at, self.at + 1, text)
 
     def newline(self, at: int) -> bool:
-        return self.text[at:].lstrip(" \t\r").startswith("\n")
+        return _LINE_END.match(self.text, at) is not None
 
     def where(self, at: int) -> Where:
-        return Where(self.path, self.text.count("\n", 0, at) + 1)
+        return Where(self.path, bisect.bisect_right(self._lines, at) + 1)
 
     def fault(self, at: int, message: str, hint: str, kind: Kind = "syntax", edits: tuple[Edit, ...] = ()) -> None:
-        column = at - self.text.rfind("\n", 0, at)
-        self.faults.append(Fault(self.where(at), column, message, hint, kind, edits))
+        where = self.where(at)
+        column = at - (self._lines[where.line - 2] if where.line > 1 else 0) + 1
+        if len(self.faults) >= _MOST:
+            message = f"more than {_MOST:,} faults: the file is not read from here on"
+            self.faults.append(Fault(where, column, message, "correct these first"))
+            raise _TooMany
+        self.faults.append(Fault(where, column, message, hint, kind, edits))
 
 
 def _escaped(char: str) -> str:

@@ -3,10 +3,17 @@ many there are."""
 
 from __future__ import annotations
 
+import ipaddress
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
 _Range = tuple[int, int, str]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def bounds(network: Network) -> tuple[int, int]:
+    """The first and the last address of a network."""
+    return int(network.network_address), int(network.broadcast_address)
 
 
 class Ranges:

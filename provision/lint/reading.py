@@ -42,6 +42,13 @@ def daemon_of(config: HostConfig) -> Map | None:
     return written if isinstance(written, Map) else None
 
 
+def number(text: str) -> int | None:
+    """The number that a text of ASCII digits stands for; ``None`` for other texts, and for one of more than 18
+    digits. Python itself accepts digits of other scripts, and raises ValueError for more than 4,300 digits."""
+    digits = text.lstrip("0") or text[-1:]
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 18 else None
+
+
 def since(engine: Version, refused: Version) -> Level:
     """An error for engines from ``refused`` on, a warning for earlier engines, which start with the value."""
     return "error" if engine >= refused else "warning"

@@ -133,8 +133,8 @@ _NAMES = {
 }
 
 
-#: Go's time.ParseDuration.
-_DURATION = re.compile(r"[-+]?(0|(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+", re.ASCII)
+#: Go's time.ParseDuration: 0 alone needs no unit. Every other number has one, so there is one way to match a text.
+_DURATION = re.compile(r"[-+]?(?:0|(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+)")
 
 
 def is_duration(text: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from provision.dockerd.daemon_keys import Key, Version, keys
 from provision.lint import shapes
 from provision.lint.finding import Finding
-from provision.lint.reading import Target, each, since
+from provision.lint.reading import Target, each, number, since
 from provision.lint.rules import finding
 from provision.text.yamlfile import Map, nearest
 
@@ -28,7 +28,8 @@ _SIZE = re.compile(r"\d+(\.\d+)? ?([kmgtp]i?b?|b)?", re.IGNORECASE)
 #: Go's strconv.ParseBool.
 _SWITCHES = frozenset(("1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "false", "FALSE", "False"))
 #: moby, daemon/pkg/opts/opts.go, ValidateDNSSearch.
-_LABEL = r":?(?::?[a-zA-Z0-9]|:?[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+#: Its two optional colons are one range here: two ways to match one colon would be 2^n ways for n labels.
+_LABEL = r":{0,2}[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?::?\.{_LABEL})*\.?\s*")
 #: docker/go-units, ulimit.go.
 ULIMITS = frozenset(
@@ -125,7 +126,7 @@ def _metrics(value: str) -> Wrong:
     if match is None:
         return f'"{value}" is not ADDRESS:PORT'
     port = match[2]
-    return None if port.isascii() and port.isdigit() and int(port) <= 65535 else f'"{value}" has a bad port: {port}'
+    return None if (found := number(port)) is not None and found <= 65535 else f'"{value}" has a bad port: {port}'
 
 
 def _api_version(value: str) -> Wrong:
@@ -135,7 +136,7 @@ def _api_version(value: str) -> Wrong:
     span = f"{lowest[0]}.{lowest[1]} to {highest[0]}.{highest[1]}"
     if value[:1] in "vV":
         return f'"{value}" must not begin with v: "{value[1:]}"'
-    match = re.fullmatch(r"(\d+)\.(\d+)", value)
+    match = re.fullmatch(r"([0-9]{1,9})\.([0-9]{1,9})", value)
     if match is None:
         return f'"{value}" is not an API version: {span}'
     return None if lowest <= (int(match[1]), int(match[2])) <= highest else f'"{value}" is out of range: {span}'
@@ -194,13 +195,16 @@ def _gateways(daemon: Map) -> Iterator[Finding]:
 
 def _resources(daemon: Map) -> Iterator[Finding]:
     """A resource has one number, or names (moby, daemon/config/opts.go, ParseGenericResources)."""
-    seen: dict[str, list[str]] = {}
+    named: set[str] = set()
+    numbered: set[str] = set()
     for item, where in each(daemon, "node-generic-resources"):
         name, _, value = item.partition("=")
-        seen.setdefault(name, []).append(value)
-        if len(seen[name]) > 1 and any(one.isdigit() for one in seen[name]):
+        if value.isdigit():
+            numbered.add(name)
+        if name in named and name in numbered:
             message = f'node-generic-resources "{item}": {name} is given as a number once, or as a list of names'
             yield finding("DJ222", where, message)
+        named.add(name)
 
 
 def _ulimits(daemon: Map) -> Iterator[Finding]:

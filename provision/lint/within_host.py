@@ -10,10 +10,10 @@ from provision.dockerd.daemon_keys import NEWEST, version
 from provision.errors import Where
 from provision.lint import compose_projects
 from provision.lint.checks.logs import logs
-from provision.lint.checks.networks import Network, declared
+from provision.lint.checks.networks import declared
 from provision.lint.compose_projects import Project
 from provision.lint.finding import Finding
-from provision.lint.ranges import Ranges
+from provision.lint.ranges import Network, Ranges, bounds
 from provision.lint.reading import Target, daemon_of, each
 from provision.lint.rules import finding
 from provision.project.host_config import HostConfig
@@ -149,8 +149,7 @@ def _overlaps(config: HostConfig, projects: list[Project]) -> Iterator[Finding]:
 
 def _clash(key: str, network: Network, placed: dict[int, Ranges]) -> str | None:
     """Place a network; return the name of one whose addresses it takes."""
-    first, last = int(network.network_address), int(network.broadcast_address)
-    had = placed[network.version].take(first, last, f"{key} {network}")
+    had = placed[network.version].take(*bounds(network), f"{key} {network}")
     return had[0][2] if had else None
 
 

@@ -38,8 +38,9 @@ def unite(first: Any, second: Any, path: tuple[str, ...] = ()) -> Any:
     if path in _SETS and isinstance(first, Seq) and isinstance(second, Seq):
         result_list = Seq(first, first.here)
         result_list.where.extend(first.where)
+        known = {item for item in first if isinstance(item, str)}
         for index, item in enumerate(second):
-            if item not in first:
+            if item not in known if isinstance(item, str) else item not in first:
                 result_list.append(item)
                 result_list.where.append(second.where[index])
         return result_list

@@ -19,6 +19,8 @@ from provision.verify.backend import HeldBackend
 
 #: Seconds until an answer must arrive.
 _PATIENCE = 20.0
+#: Bytes of an answer that are read.
+_MOST = 16 * 1024**2
 
 
 class Server(Struct, frozen=True):
@@ -116,6 +118,6 @@ def ask(
             headers["Authorization"] = f"Basic {base64.b64encode(':'.join(login).encode()).decode()}"
         connection.request(method, path, body or None, headers)
         answer = connection.getresponse()
-        return Answer(answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read())
+        return Answer(answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read(_MOST))
     finally:
         tunnel.close()

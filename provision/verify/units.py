@@ -11,7 +11,7 @@ from testinfra.host import Host
 _VENDOR = ("/usr/lib/systemd/", "/lib/systemd/")
 _FOLDERS = ("/etc/systemd/system", "/etc/systemd/system.control", "/run/systemd/system", "/run/systemd/system.control")
 #: Any directive, except those that only describe the unit (systemd.unit(5)).
-_DIRECTIVE = re.compile(r"^\s*(?!Description|Documentation|#|;)[A-Z]\w+\s*=.*", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^[ \t]*(?!Description|Documentation|#|;)[A-Z]\w+[ \t]*=.*", re.MULTILINE)
 
 
 def show(host: Host, unit: str, *names: str) -> dict[str, str]:
@@ -62,7 +62,7 @@ def command(host: Host, unit: str, declared: dict[str, str]) -> list[str]:
     texts += [text for path, text in sorted(declared.items()) if path.startswith(f"{own}.d/")]
     words: list[str] = []
     for text in texts:
-        for value in re.findall(r"^\s*ExecStart\s*=(.*)$", text.replace("\\\n", " "), re.MULTILINE):
+        for value in re.findall(r"^[ \t]*ExecStart[ \t]*=(.*)$", text.replace("\\\n", " "), re.MULTILINE):
             words = value.strip().lstrip("-@:+!|").split()
     return words
 

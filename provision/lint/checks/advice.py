@@ -23,14 +23,16 @@ _FEATURES = frozenset(
 )
 #: Text that the reader of a tutorial had to replace: <id>, xxxx, {{ name }}, ${NAME}, your-...
 _GAP = re.compile(
-    r"<[A-Za-z][\w .-]*>|\{\{.*?\}\}|\$\{?[A-Z_]{2,}\}?|(?<![A-Za-z0-9])[xX]{3,}(?![A-Za-z0-9])|\b[xX]+(?:\.[xX]+){3}\b"
-    r"|(?i:\byour[-_][a-z-]+)"
+    r"<[A-Za-z][\w .-]*>|\{\{[^{}\n]*\}\}|\$\{?[A-Z_]{2,}\}?|(?<![A-Za-z0-9])[xX]{3,}(?![A-Za-z0-9])"
+    r"|\b[xX]+(?:\.[xX]+){3}\b|(?i:\byour[-_][a-z-]+)"
 )
 #: A URL with a password, and log options that are one.
 _LOGIN = re.compile(r"://[^/@:\s]*:[^/@\s]+@")
 _TOKENS = frozenset(("splunk-token", "logentries-token"))
-#: An action of a Go template, which names a field of the value: a dot that does not follow a name.
-_GO_TEMPLATE = re.compile(r"\{\{(?:[^}]*[^}\w)\]])?\.[^}]*\}\}")
+#: An action of a template, without braces inside: an open one is searched up to the next brace only.
+_ACTION = re.compile(r"\{\{([^{}]*)\}\}")
+#: An action of a Go template names a field of the value: a dot that does not follow a name.
+_FIELD = re.compile(r"(?<![\w)\]])\.")
 
 
 def gaps(daemon: Map, target: Target) -> Iterator[Finding]:
@@ -39,9 +41,13 @@ def gaps(daemon: Map, target: Target) -> Iterator[Finding]:
         if name == "log-opts":
             value = Map((option, text) for option, text in value.items() if option != "tag" and "regex" not in option)
         for text, where in _texts(value, daemon.where[name]):
-            text = _GO_TEMPLATE.sub("", text) if name == "log-opts" else text
+            text = _ACTION.sub(_without_field, text) if name == "log-opts" else text
             if (found := _GAP.search(text)) is not None:
                 yield finding("DJ311", where, f'{name} "{text}" still has the placeholder {found[0]}')
+
+
+def _without_field(action: re.Match[str]) -> str:
+    return "" if _FIELD.search(action[1]) else action[0]
 
 
 def passwords(daemon: Map, target: Target) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from provision.dockerd.daemon_keys import Version
 from provision.errors import Where
 from provision.lint.finding import Finding
-from provision.lint.reading import Target
+from provision.lint.reading import Target, number
 from provision.lint.rules import finding
 from provision.lint.shapes import is_duration
 from provision.lint.values import is_size, is_switch
@@ -186,7 +186,7 @@ def _together(name: str, options: Map, engine: Version) -> Iterator[Finding]:
     """The combined effect of two options, or of an option and the absence of another."""
     if name == "json-file":
         files, size = options.get("max-file") or "1", options.get("max-size") or "-1"
-        rotated = size not in ("-1", "") and files.isdigit() and int(files) >= 2
+        rotated = size not in ("-1", "") and (number(files) or 0) >= 2
         if options.get("compress") in _TRUE and not rotated:
             message = 'log-opts.compress needs "max-size" and a "max-file" of at least "2"'
             yield finding("DJ208", options.where["compress"], message)
@@ -200,7 +200,7 @@ def _together(name: str, options: Map, engine: Version) -> Iterator[Finding]:
         message = "log-opts.awslogs-datetime-format and awslogs-multiline-pattern exclude each other"
         yield finding("DJ208", options.where["awslogs-multiline-pattern"], message)
     if name == "gelf":
-        scheme = urlsplit(options.get("gelf-address") or "").scheme
+        scheme = (options.get("gelf-address") or "").partition("://")[0].lower()
         for option, only in (
             ("gelf-compression-level", "udp"),
             ("gelf-compression-type", "udp"),
@@ -234,9 +234,9 @@ def _switch(value: str) -> str | None:
 
 
 def _files(value: str) -> str | None:
-    if not value.isascii() or not value.isdigit():
+    if (found := number(value)) is None:
         return "must be a number of files of at least 1"
-    return None if int(value) >= 1 else "must be at least 1"
+    return None if found >= 1 else "must be at least 1"
 
 
 def _count(value: str) -> str | None:
@@ -288,19 +288,20 @@ def _fluentd(value: str) -> str | None:
 
 
 def _splunk(value: str) -> str | None:
-    wrong = _port(value, ("http", "https"))
+    if (wrong := _port(value, ("http", "https"))) is not None:
+        return wrong
     parts = urlsplit(value)
-    if wrong is None and (parts.path not in ("", "/") or parts.query or parts.fragment or not parts.netloc):
+    if parts.path not in ("", "/") or parts.query or parts.fragment or not parts.netloc:
         return "must be only scheme://host:port"
-    return wrong
+    return None
 
 
 def _tag(value: str) -> str | None:
     """A Go template with the fields and methods of logger.Info (moby, daemon/logger/loginfo.go)."""
-    actions = re.findall(r"\{\{(.*?)\}\}", value)
-    if len(actions) != value.count("{{"):
-        return "has {{ without }}"
-    for action in actions:
+    for part in value.split("{{")[1:]:
+        action, end, _ = part.partition("}}")
+        if not end:
+            return "has {{ without }}"
         for name in re.findall(r"(?:^|[\s(|])\.([A-Za-z]\w*)", re.sub(r'"[^"]*"|`[^`]*`', "", action)):
             if name not in _INFO:
                 return f"has no field .{name}: {nearest(name, _INFO) or ', '.join(sorted(_INFO))}"

@@ -13,11 +13,11 @@ from provision.dockerd.daemon_keys import Version
 from provision.errors import Where
 from provision.lint import shapes
 from provision.lint.finding import Finding, Level
+from provision.lint.ranges import Network, Ranges, bounds
 from provision.lint.reading import Target, since
 from provision.lint.rules import finding
 from provision.text.yamlfile import Map, Seq, nearest
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 #: RFC 1918, RFC 6598 (shared by carriers), RFC 3927 (link-local), RFC 4193 (unique local).
@@ -145,11 +145,13 @@ def _drivers(daemon: Map) -> Iterator[Finding]:
 
 def _overlaps(daemon: Map, placed: list[Placed]) -> Iterator[Finding]:
     pools = [one for one in placed if one.key == "default-address-pools"]
+    taken = {4: Ranges(), 6: Ranges()}
     for index, one in enumerate(pools):
-        for other in pools[:index]:
-            if one.network.overlaps(other.network):
-                message = f"{one.key} {one.network} overlaps {other.network} (line {other.where.line})"
-                yield finding("DJ205", one.where, message)
+        had = taken[one.network.version].take(*bounds(one.network), str(index))
+        for number in dict.fromkeys(int(owner) for *_, owner in had):
+            other = pools[number]
+            message = f"{one.key} {one.network} overlaps {other.network} (line {other.where.line})"
+            yield finding("DJ205", one.where, message)
     bridge = next((one for one in placed if one.key == "bip"), None)
     if bridge is None or not pools:
         return

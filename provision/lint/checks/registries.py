@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from provision.dockerd.daemon_keys import Version
 from provision.errors import Where
 from provision.lint.finding import Finding, Level
-from provision.lint.reading import Target, each
+from provision.lint.reading import Target, each, number
 from provision.lint.rules import finding
 from provision.text.yamlfile import Map
 
@@ -96,7 +96,7 @@ def _split(text: str, engine: Version) -> SplitResult | None:
     host, colon, port = whole.rpartition(":") if ":" in whole.rpartition("]")[2] else (whole, "", "")
     if ":" in host and not host.startswith("[") and engine >= (29, 0):
         return None
-    return parts if _HOST.fullmatch(host) and (not colon or port == "" or port.isdigit()) else None
+    return parts if _HOST.fullmatch(host) and (not colon or port == "" or (port.isascii() and port.isdigit())) else None
 
 
 def _meant(mirror: str, engine: Version) -> str:
@@ -138,9 +138,9 @@ def _registry(text: str) -> str | None:
     """Why the text is not a registry (moby, daemon/pkg/registry/config.go, validateHostPort)."""
     host, colon, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
     if colon and "]" not in port and ":" not in host.strip("[]").replace(":", "", 0):
-        if port and not port.isdigit():
+        if port and not (port.isascii() and port.isdigit()):
             return f"has a port that is not a number: {port}"
-        if port and int(port) > 65535:
+        if port and ((found := number(port)) is None or found > 65535):
             return f"has a port that is not a number from 0 to 65535: {port}"
     # Only an address may have a colon without a port.
     if _REGISTRY.fullmatch(text) or _is_address(text) or (not port and _is_address(host.strip("[]"))):
