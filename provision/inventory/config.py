@@ -185,6 +185,10 @@ def _places(notes: list[Note]) -> list[Path]:
     return [*found, Path("~/.ansible.cfg").expanduser(), Path("/etc/ansible/ansible.cfg")]
 
 
+#: configparser tries each blank before a ``=`` or an end of line as the end of the name, and the rest for each.
+_BLANKS = " " * 100
+
+
 def _here() -> Path:
     """The file of the project; the operator names or has written each other one."""
     return Path("ansible.cfg").absolute()
@@ -195,6 +199,9 @@ def _parsed(path: Path, notes: list[Note], named: bool) -> Config:
 
     parser = ConfigParser(inline_comment_prefixes=(";",), interpolation=None)
     text = limits.text(path, named=named)
+    for number, line in enumerate(text.split("\n"), 1):
+        if _BLANKS in re.split("[=:]", line, maxsplit=1)[0].strip().expandtabs(1):
+            raise SpecError(f"{len(_BLANKS)} blanks in a row in the name of a setting", where=Where(path, number))
     try:
         parser.read_string(text, str(path))
     except Error as error:
