@@ -53,7 +53,7 @@ ALLOWED = (
     "symbolic link of nobody",
     "give it to nobody by hand",
     "it belongs to nobody; remove it",
-    "(ns|us|µs|ms|s|m|h)",
+    "(?:ns|us|µs|μs|ms|s|m|h)",
     "*ms | *us)",
     "Host we?",
     '"a folder with subfolders"',
