@@ -66,15 +66,15 @@ def test_without_i_ansibles_settings_come_before_the_folder(project: Project, tm
     assert provision(project, *words, "-i", "elsewhere").stdout == "web1\n"
 
 
-@pytest.mark.parametrize("blank", [" ", "\t"])
+@pytest.mark.parametrize("blank", [" ", "\t", "\u00a0", "\u2003"])
 def test_a_setting_whose_name_is_full_of_blanks_is_refused(project: Project, blank: str) -> None:
     """configparser takes quadratic time for it: minutes for 60,000 blanks."""
     project.write("ansible.cfg", f"[defaults]\ninventory{blank * 60_000}x\n")
     done = provision(project, "lint")
     assert done.returncode == 1
     assert "ansible.cfg:2: error LT001 100 blanks in a row in the name of a setting" in done.stdout
-    # Blanks of a value, and before a comment, cost nothing.
-    project.write("ansible.cfg", f"[defaults]\ninventory = inventory{blank * 60_000}; here\n")
+    # Blanks of a value, before a comment and in one cost nothing.
+    project.write("ansible.cfg", f"[defaults]\n #{blank * 60_000}x\ninventory = inventory{blank * 60_000}; here\n")
     assert "blanks" not in provision(project, "lint").stdout
 
 

@@ -73,6 +73,10 @@ _NOT_FOLLOWED: dict[tuple[str, str], tuple[str, *tuple[str, ...]]] = {
 }
 #: Characters of a file's name, on Linux (limits.h NAME_MAX).
 _LONGEST_NAME = 255
+#: The most blanks in a row in the name of a setting. configparser tries each one as the end of the name, and the rest
+#: for each. It does so with every kind of blank, and not with comments.
+_BLANKS = 100
+_GAP = re.compile(rf"\s{{{_BLANKS}}}")
 _YES = ("1", "true", "yes", "on", "y", "t")
 _INSTEAD = {
     "hash_behaviour": "dictionaries replace each other",
@@ -185,10 +189,6 @@ def _places(notes: list[Note]) -> list[Path]:
     return [*found, Path("~/.ansible.cfg").expanduser(), Path("/etc/ansible/ansible.cfg")]
 
 
-#: configparser tries each blank before a ``=`` or an end of line as the end of the name, and the rest for each.
-_BLANKS = " " * 100
-
-
 def _here() -> Path:
     """The file of the project; the operator names or has written each other one."""
     return Path("ansible.cfg").absolute()
@@ -199,9 +199,10 @@ def _parsed(path: Path, notes: list[Note], named: bool) -> Config:
 
     parser = ConfigParser(inline_comment_prefixes=(";",), interpolation=None)
     text = limits.text(path, named=named)
-    for number, line in enumerate(text.split("\n"), 1):
-        if _BLANKS in re.split("[=:]", line, maxsplit=1)[0].strip().expandtabs(1):
-            raise SpecError(f"{len(_BLANKS)} blanks in a row in the name of a setting", where=Where(path, number))
+    for number, line in enumerate(lines_of(text), 1):
+        name = re.split("[=:]", line, maxsplit=1)[0].strip()
+        if not name.startswith(("#", ";")) and _GAP.search(name):
+            raise SpecError(f"{_BLANKS} blanks in a row in the name of a setting", where=Where(path, number))
     try:
         parser.read_string(text, str(path))
     except Error as error:
