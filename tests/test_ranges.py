@@ -11,7 +11,7 @@ from provision.lint.ranges import Paths, Ranges
 
 def test_a_range_meets_those_that_have_its_numbers() -> None:
     chance = random.Random(1)  # noqa: S311 - the same values each time
-    ranges = Ranges()
+    ranges: Ranges[str] = Ranges()
     owners: dict[int, str] = {}
     for number in range(2000):
         first = chance.randrange(300)
@@ -25,7 +25,7 @@ def test_a_range_meets_those_that_have_its_numbers() -> None:
 
 
 def test_many_large_ranges_meet_a_limited_number() -> None:
-    ranges = Ranges()
+    ranges: Ranges[str] = Ranges()
     met = sum(len(ranges.take(one % 7, 65535 - one % 5, str(one))) for one in range(5000))
     assert met <= 3 * 5000
 

@@ -104,15 +104,15 @@ def _routed(configs: list[HostConfig]) -> Iterator[Finding]:
     """Where containers keep their addresses on the way to other hosts, no two hosts may use the same container
     addresses."""
     seen: list[tuple[Placed, HostConfig]] = []
-    taken = {4: Ranges(), 6: Ranges()}
+    taken: dict[int, Ranges[int]] = {4: Ranges(), 6: Ranges()}
     for config in configs:
         daemon = (config.spec.engine.daemon if config.spec.engine else None) or {}
         if daemon.get("ip-masq") is not False and daemon.get("allow-direct-routing") is not True:
             continue
         for placed in _networks(config):
-            had = taken[placed.network.version].take(*bounds(placed.network), str(len(seen)))
+            had = taken[placed.network.version].take(*bounds(placed.network), len(seen))
             seen.append((placed, config))
-            others = sorted(number for number in {int(owner) for *_, owner in had} if seen[number][1] is not config)
+            others = sorted(number for number in {owner for *_, owner in had} if seen[number][1] is not config)
             if others:
                 other, owner = seen[others[0]]
                 message = (

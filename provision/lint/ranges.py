@@ -6,8 +6,9 @@ from __future__ import annotations
 import ipaddress
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
+from typing import Generic, TypeVar
 
-_Range = tuple[int, int, str]
+Owner = TypeVar("Owner")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -16,24 +17,28 @@ def bounds(network: Network) -> tuple[int, int]:
     return int(network.network_address), int(network.broadcast_address)
 
 
-class Ranges:
+def _first(taken: tuple[int, int, object]) -> int:
+    return taken[0]
+
+
+class Ranges(Generic[Owner]):
     """Ranges that do not overlap, each with its owner."""
 
     def __init__(self) -> None:
-        self._taken: list[_Range] = []
+        self._taken: list[tuple[int, int, Owner]] = []
 
     def _between(self, first: int, last: int) -> tuple[int, int]:
-        low = bisect_left(self._taken, (first,))
+        low = bisect_left(self._taken, first, key=_first)
         if low and self._taken[low - 1][1] >= first:
             low -= 1
-        return low, bisect_left(self._taken, (last + 1,), low)
+        return low, bisect_left(self._taken, last + 1, low, key=_first)
 
-    def first(self, first: int, last: int) -> list[_Range]:
+    def first(self, first: int, last: int) -> list[tuple[int, int, Owner]]:
         """The first range that has a number from ``first`` to ``last``; empty where none has."""
         low, high = self._between(first, last)
         return self._taken[low : min(low + 1, high)]
 
-    def take(self, first: int, last: int, owner: str) -> list[_Range]:
+    def take(self, first: int, last: int, owner: Owner) -> list[tuple[int, int, Owner]]:
         """Gives the numbers to ``owner``. Returns the ranges that had some of them. Each call makes three ranges at
         most, so all calls together return no more than three for each."""
         low, high = self._between(first, last)

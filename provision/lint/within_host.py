@@ -14,7 +14,7 @@ from provision.lint.checks.networks import declared
 from provision.lint.compose_projects import Project
 from provision.lint.finding import Finding
 from provision.lint.ranges import Network, Ranges, bounds
-from provision.lint.reading import Target, daemon_of, each
+from provision.lint.reading import Target, daemon_of, each, number
 from provision.lint.rules import finding
 from provision.project.host_config import HostConfig
 from provision.text.yamlfile import Map, closest, locate
@@ -44,10 +44,10 @@ def _where(config: HostConfig, *path: object) -> Where:
 
 def _ports(config: HostConfig, projects: list[Project]) -> Iterator[Finding]:
     """Each port of the host that two parts of the spec listen on: only one of them can start."""
-    taken: dict[tuple[str, str], Ranges] = {}
+    taken: dict[tuple[str, str], Ranges[str]] = {}
     for address, ports, protocol, owner, where in _listeners(config, projects):
         first, last = ports[0], ports[-1]
-        address = "" if address in ("0.0.0.0", "::") else address  # noqa: S104
+        address = "" if address in ("0.0.0.0", "::") else address  # noqa: S104 - compared only
         # "*" has the ports of any address: one that listens on every address collides with each of them.
         every = taken.setdefault(("", protocol), Ranges())
         any_ = taken.setdefault(("*", protocol), Ranges())
@@ -110,15 +110,16 @@ def _number(parts: SplitResult) -> int | None:
 
 def _range(text: str) -> range:
     """``80`` and ``8000-8010``; no port of the host, ``0`` (any free port) and a variable take none."""
-    first, _, last = text.partition("-")
-    last = last or first
-    good = len(text) < 20 and first.isdecimal() and last.isdecimal() and 0 < int(first) <= int(last) < 65536
-    return range(int(first), int(last) + 1) if good else range(0)
+    low, _, high = text.partition("-")
+    first, last = number(low), number(high or low)
+    if first is None or last is None or not 0 < first <= last < 65536:
+        return range(0)
+    return range(first, last + 1)
 
 
 def _overlaps(config: HostConfig, projects: list[Project]) -> Iterator[Finding]:
     """docker refuses a network whose addresses another one has (moby, libnetwork: "Pool overlaps")."""
-    placed = {4: Ranges(), 6: Ranges()}
+    placed: dict[int, Ranges[str]] = {4: Ranges(), 6: Ranges()}
     daemon = daemon_of(config)
     try:
         own = [(f"daemon.{one.key}", one.network) for one in declared(daemon)] if daemon is not None else []
@@ -147,7 +148,7 @@ def _overlaps(config: HostConfig, projects: list[Project]) -> Iterator[Finding]:
                 yield finding("SP409", project.where(place), f"{key} {network} overlaps {clash}")
 
 
-def _clash(key: str, network: Network, placed: dict[int, Ranges]) -> str | None:
+def _clash(key: str, network: Network, placed: dict[int, Ranges[str]]) -> str | None:
     """Place a network; return the name of one whose addresses it takes."""
     had = placed[network.version].take(*bounds(network), f"{key} {network}")
     return had[0][2] if had else None

@@ -145,11 +145,10 @@ def _drivers(daemon: Map) -> Iterator[Finding]:
 
 def _overlaps(daemon: Map, placed: list[Placed]) -> Iterator[Finding]:
     pools = [one for one in placed if one.key == "default-address-pools"]
-    taken = {4: Ranges(), 6: Ranges()}
+    taken: dict[int, Ranges[int]] = {4: Ranges(), 6: Ranges()}
     for index, one in enumerate(pools):
-        had = taken[one.network.version].take(*bounds(one.network), str(index))
-        for number in dict.fromkeys(int(owner) for *_, owner in had):
-            other = pools[number]
+        had = taken[one.network.version].take(*bounds(one.network), index)
+        for other in (pools[number] for number in dict.fromkeys(owner for *_, owner in had)):
             message = f"{one.key} {one.network} overlaps {other.network} (line {other.where.line})"
             yield finding("DJ205", one.where, message)
     bridge = next((one for one in placed if one.key == "bip"), None)
