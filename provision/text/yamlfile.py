@@ -30,6 +30,7 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 #: In characters. Python refuses longer integers too, and PyYAML would need minutes for long numbers to the base of 60.
 _LONGEST_NUMBER = 400
+_KEYS = "a key must be text, a number, true, false or null"
 #: Characters of a text that count as one more value: aliases must not multiply a long text.
 _TEXT_OF_A_VALUE = 64
 #: How many pairs of words a process compares for its hints, and the longest of them. Each pair takes microseconds, and
@@ -196,12 +197,12 @@ def check_key(value: object, where: Where, key: str) -> None:
         message = (
             f"a key must be text, or a number of at most {limits.KEY_DIGITS} digits"
             if isinstance(value, int)
-            else "a key must be text, a number, true, false or null"
+            else _KEYS
         )
         raise SpecError(message, where=where, key=key, hint="quote the key")
 
 
-class _Bounded(_Loader):  # type: ignore[misc, valid-type]
+class _Bounded(_Loader):  # type: ignore[misc, valid-type]  # as _Resolving
     """PyYAML's safe loader, with the limit of keys."""
 
     path = Path()
@@ -321,7 +322,7 @@ def plain(value: Any, where: Where, key: str = "", depth: int = 0) -> Any:
         for name, one in value.items():
             check_key(name, where, key)
             if not isinstance(name, (str, int, float, type(None))):
-                raise SpecError("a key must be text, a number, true, false or null", where=where, key=key)
+                raise SpecError(_KEYS, where=where, key=key)
             result[name] = plain(one, where, f"{key}.{name}" if key else str(name), depth + 1)  # type: ignore[index]
             result.where[name] = where  # type: ignore[index]  # not text: a variable's value
         return result

@@ -45,13 +45,25 @@ class Line(Connection):
         object.__setattr__(self, key, value)
 
     def cut(self) -> None:
-        """End the connection from another thread: every read and write of it fails at once."""
-        transport = self.client.get_transport()
-        if transport is not None:
-            kill(transport.sock)
+        """:func:`cut` for this kind of connection."""
+        _end(self)
 
     def open(self) -> None:
         """Log in, unless the connection is already logged in."""
         if not self.is_connected:
             self.client.connect(self.host, port=self.port, username=self.user, **self.connect_kwargs)
             self.transport = self.client.get_transport()
+
+
+def cut(connection: Connection) -> None:
+    """End a connection from another thread: every read and write of it fails at once."""
+    if isinstance(connection, Line):
+        connection.cut()
+    else:
+        _end(connection)
+
+
+def _end(connection: Connection) -> None:
+    transport = connection.client.get_transport()
+    if transport is not None:
+        kill(transport.sock)

@@ -26,7 +26,7 @@ from provision.transport.credentials import Agent, Credentials, Encrypted, Keys,
 from provision.transport.failure import CutOff, Dropped, HostError, in_words
 from provision.transport.host_keys import Verifier
 from provision.transport.jumps import Jumps
-from provision.transport.line import Line
+from provision.transport.line import Line, cut
 from provision.transport.prompter import Ask, Prompter
 from provision.transport.proxy_command import ProxyCommand
 from provision.transport.sockets import Watchdog, connect, kill
@@ -328,13 +328,3 @@ def _said(sock: Any) -> str:
 
 def _lost(one: Target, gateway: Connection) -> Dropped:
     return Dropped(f"{one.address}: lost the connection to its jump host {gateway.host}")
-
-
-def cut(connection: Connection) -> None:
-    """End a connection from another thread: every read and write of it fails at once."""
-    if isinstance(connection, Line):
-        connection.cut()
-        return
-    transport = connection.client.get_transport()
-    if transport is not None:
-        kill(transport.sock)
