@@ -21,26 +21,20 @@ from provision.commands import options, render
 from provision.distros.table import Distribution, rows
 from provision.dockerd.daemon_keys import NEWEST
 from provision.dockerd.image_store import image_store
+from tests import preloaded
 from tests.conftest import Project
 
 
 def provision(project: Project, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "provision", *words]
-    return subprocess.run(
-        argv,
-        cwd=project.folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, **env},
-        start_new_session=True,  # without a terminal, which getpass would ask
-    )
+    # Without a terminal, which getpass would ask.
+    return preloaded.run(list(words), cwd=project.folder, env={**os.environ, **env}, start_new_session=True)
 
 
 def test_json_is_escaped_where_the_output_encoding_lacks_characters(project: Project) -> None:
     project.write("inventory/hosts.yml", "docker: {hosts: {web1: {rack: 漢字}}}\n")
-    done = provision(project, "inventory", "--host", "web1", PYTHONIOENCODING="latin-1")
+    argv = [sys.executable, "-m", "provision", "inventory", "--host", "web1"]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(argv, cwd=project.folder, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "漢" not in done.stdout
     assert json.loads(done.stdout)["rack"] == "漢字"

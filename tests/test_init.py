@@ -26,6 +26,7 @@ from provision.project import starter
 from provision.project.mirrors import MIRRORS, PROBE, Mirror
 from provision.project.starter import Answers, Entry, entries
 from provision.text import yamlfile
+from tests import preloaded
 from tests.sshd import Sshd, listening
 from tests.terminal import Terminal, environment
 
@@ -182,16 +183,7 @@ def test_the_editor_finds_the_schema() -> None:
 
 
 def init(folder: Path, *words: str, home: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "provision", "init", str(folder), *words],
-        cwd=folder.parent,
-        env=environment(home or folder.parent),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    return preloaded.run(["init", str(folder), *words], cwd=folder.parent, env=environment(home or folder.parent))
 
 
 def test_options_answer_without_a_terminal(tmp_path: Path) -> None:

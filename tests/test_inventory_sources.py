@@ -21,6 +21,7 @@ from provision.inventory.sources import Reading
 from provision.model import Login
 from provision.transport.ssh_config import Resolver
 from provision.transport.target import question, target
+from tests import preloaded
 from tests.conftest import Project
 from tests.inventories import BIN
 from tests.process_tree import alive
@@ -34,10 +35,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def provision(project: Project, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "provision", *words]
-    return subprocess.run(
-        argv, cwd=project.folder, capture_output=True, text=True, check=False, env={**os.environ, **env}
-    )
+    return preloaded.run(list(words), cwd=project.folder, env={**os.environ, **env})
 
 
 def loud(inventory: Inventory) -> list[str]:

@@ -26,7 +26,7 @@ from provision.lint.finding import Finding
 from provision.lint.reading import Target
 from provision.lint.rules import RULES
 from provision.lint.shapes import is_duration
-from tests import lint_table
+from tests import lint_table, preloaded
 from tests.lint_table import CASES, SAID
 
 #: The least number of cases that each engine has answered. ``RECORD=60`` asks for new ones (tests/lab/test_dockerd.py).
@@ -271,8 +271,8 @@ def test_advice_is_a_warning_that_can_be_switched_off(id: str, tmp_path: Path) -
     assert {(one.rule.id, one.level) for one in lint(text, "29.7")} == {(id, "warning")}
     path = tmp_path / "daemon.json"
     path.write_text(text)
-    argv = [sys.executable, "-m", "provision", "lint", str(path), "--ignore", id]
-    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    done = preloaded.run(["lint", str(path), "--ignore", id])
+    assert done.returncode == 0, done.stderr
     assert done.stdout == "0 errors, 0 warnings\n"
 
 
@@ -406,8 +406,7 @@ def project(folder: Path, playbook: str, hosts: str) -> list[dict[str, Any]]:
     (folder / "playbooks").mkdir(exist_ok=True)
     (folder / "playbooks/site.yml").write_text(playbook)
     (folder / "inventory.yml").write_text("docker:\n  hosts:\n" + hosts)
-    argv = [sys.executable, "-m", "provision", "lint", "-i", "inventory.yml", "--format", "json"]
-    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
+    done = preloaded.run(["lint", "-i", "inventory.yml", "--format", "json"], cwd=folder)
     found: list[dict[str, Any]] = json.loads(done.stdout)
     assert done.returncode == any(row["level"] == "error" for row in found), done.stderr
     return found
@@ -546,8 +545,7 @@ def test_plan_and_apply_lint_first(tmp_path: Path) -> None:
 
 
 def lint_files(folder: Path, *words: str) -> tuple[int, list[tuple[str, str]]]:
-    argv = [sys.executable, "-m", "provision", "lint", "--format", "json", *words]
-    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
+    done = preloaded.run(["lint", "--format", "json", *words], cwd=folder)
     return done.returncode, [(row["file"], row["id"]) for row in json.loads(done.stdout)]
 
 

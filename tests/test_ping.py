@@ -36,7 +36,7 @@ def test_each_host_has_one_line(fleet: Fleet) -> None:
 def test_the_line_of_a_host_is_text_too(fleet: Fleet) -> None:
     fleet.hosts(1)
     argv = [*fleet.argv("ping"), "--plain"]
-    from tests.lab import preloaded
+    from tests import preloaded
 
     done = preloaded.run(argv[3:])
     assert done.returncode == 0, done.stderr

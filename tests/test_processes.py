@@ -26,7 +26,7 @@ from provision.rollout.pipe import Closed, pipe
 from provision.rollout.places import Places
 from provision.rollout.process_count import suitable
 from provision.transport.prompter import Prompter
-from tests.lab import preloaded
+from tests import preloaded
 from tests.process_tree import alive, children
 from tests.sshd import Sshd, listening
 from tests.terminal import Terminal

@@ -18,7 +18,7 @@ import yaml
 from provision.lab import cgroups, keys, mirror, newer
 from provision.lab.labs import Lab, missing
 from provision.transport import known_hosts
-from tests.lab import preloaded
+from tests import preloaded
 from tools import leftovers
 from tools.leftovers import own
 

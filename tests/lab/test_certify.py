@@ -6,7 +6,7 @@ from typing import Any
 
 from provision.certify.evidence import NEEDED, read
 from tests.lab.conftest import LabHost, NewHost, Outcome, engine
-from tests.lab.preloaded import run
+from tests.preloaded import run
 
 SPEC = {"engine": engine(**{"live-restore": True})}
 

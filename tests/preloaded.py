@@ -1,6 +1,6 @@
 """The command line in a separate process, forked from one that has imported all modules already.
 
-The imports are nine tenths of the start of ``python -m provision``, and the lab's tests start it a thousand times. The
+The imports are nine tenths of the start of ``python -m provision``, and the tests start it some thousand times. The
 new process gets its own directory, environment and key for the tokens of secrets after the fork. It ends in the same
 way as an interpreter that was started for it.
 """
@@ -22,7 +22,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import IO
 
 import provision
@@ -46,9 +48,15 @@ class _Server:
         self.process = subprocess.Popen(argv, pass_fds=[far_end.fileno()], stdin=subprocess.DEVNULL)
         far_end.close()
 
-    def run(self, words: list[str]) -> subprocess.CompletedProcess[str]:
-        """``python -m provision WORDS``; standard input is empty."""
-        request = json.dumps({"words": words, "folder": os.getcwd(), "environment": dict(os.environ)}).encode()
+    def run(
+        self, words: list[str], cwd: Path | None, env: Mapping[str, str] | None, start_new_session: bool
+    ) -> subprocess.CompletedProcess[str]:
+        given = {
+            "words": words,
+            "folder": str(cwd or os.getcwd()),
+            "environment": dict(os.environ if env is None else env),
+        }
+        request = json.dumps({**given, "session": start_new_session}).encode()
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             answer, far_end = socket.socketpair()
             with answer:
@@ -81,8 +89,15 @@ def server() -> _Server:
     return _Server()
 
 
-def run(words: list[str]) -> subprocess.CompletedProcess[str]:
-    return server().run(words)
+def run(
+    words: list[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    start_new_session: bool = False,
+) -> subprocess.CompletedProcess[str]:
+    """``python -m provision WORDS``, with empty standard input; the other arguments are those of subprocess.run."""
+    return server().run(words, cwd, env, start_new_session)
 
 
 def _serve(requests: socket.socket) -> list[str]:
@@ -120,6 +135,8 @@ def _serve(requests: socket.socket) -> list[str]:
             os.dup2(err, 2)
             os.closerange(3, max(fds) + 1)
             request = json.loads(text)
+            if request["session"]:
+                os.setsid()
             os.chdir(request["folder"])
             os.environ.clear()
             os.environ.update(request["environment"])
