@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from provision.certify.evidence import KINDS, Evidence, read_all
-from provision.certify.summary import summary
 from provision.distros import find
 from provision.distros.flavours import IMAGE
 from provision.distros.table import Distribution, rows
+from tools.certify.evidence import KINDS, Evidence, read_all
+from tools.certify.summary import summary
 
 #: The pages, below the directory of the documentation.
 TABLE, CERTIFIED = "distributions.md", "certified.md"
@@ -23,7 +23,7 @@ _HEAD = "| distribution | versions | engine's packages | tested |\n| --- | --- |
 _CERTIFIED_HEAD = """\
 # Certified hosts
 
-Each section is the summary of one file in `evidence/`, which `provision certify` has written on a host
+Each section is the summary of one file in `evidence/`, which `python -m tools.certify` has written on a host
 ([how to contribute one](guides/evidence.md)). The claims of [Distributions](distributions.md) follow from these files.
 This page is made by `make docs`.
 """

@@ -32,7 +32,6 @@ COMMANDS = {
     "plan": "show what would change",
     "apply": "bring the hosts into the desired state",
     "verify": "check with testinfra that the hosts are in the desired state",
-    "certify": "run the acceptance suite on a host that may be lost, and record evidence",
     "rollback": "restore what a run replaced",
     "report": "write an HTML page of a run",
     "support-bundle": "write an archive for a report of a fault, without secrets",

@@ -37,7 +37,6 @@ LAYERS = [
     ("transport",),
     ("tasks",),
     ("rollout", "verify"),
-    ("certify",),
     ("commands",),
     ("cli",),
     ("start",),

@@ -15,7 +15,6 @@ import pytest
 from docsite import distributions as pages
 from provision import distros, tasks
 from provision.catalog import Options, compile_catalog, contents
-from provision.certify.evidence import read_all
 from provision.commands.render import _platform
 from provision.distros import custom
 from provision.distros import table as table_module
@@ -38,6 +37,7 @@ from provision.verify import package_manager
 from provision.verify.declared import system as declared
 from tests.conftest import Project
 from tests.shells import each_shell, run
+from tools.certify.evidence import read_all
 
 ROWS = distros.rows()
 SPEC = "engine: {daemon: {log-driver: local, live-restore: true}}"

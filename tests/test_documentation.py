@@ -239,7 +239,7 @@ _FRAMES = {"step.begin", "step.done", "note", "progress"}
 def test_every_event_is_described() -> None:
     """The events that the code emits, and the keys that the code gives them at that place."""
     emitted: dict[str, set[str]] = {}
-    for path in (ROOT / "provision").rglob("*.py"):
+    for path in (*(ROOT / "provision").rglob("*.py"), *(ROOT / "tools").rglob("*.py")):
         for call in (one for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.Call)):
             function = call.func
             of = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")

@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 
 from docsite import distributions as pages
-from provision.certify import facts, offers, samples
-from provision.certify.evidence import NEEDED, Evidence, encoded, line, read, read_all, word
-from provision.certify.overlay import daemon, overlaid
-from provision.certify.steps import steps
-from provision.certify.suite import _hidden
-from provision.certify.summary import summary
-from provision.cli import main
 from provision.dockerd.daemon_keys import NEWEST, keys
 from provision.errors import SpecError
 from provision.lab import images
 from tests.conftest import Project
+from tools.certify import facts, offers, samples
+from tools.certify.__main__ import main
+from tools.certify.evidence import NEEDED, Evidence, encoded, line, read, read_all, word
+from tools.certify.overlay import daemon, overlaid
+from tools.certify.steps import steps
+from tools.certify.suite import _hidden
+from tools.certify.summary import summary
 
 FOLDER = Path(__file__).parent.parent / "evidence"
 _PASSED = [{"name": name, "outcome": "passed", "seconds": 1.5, "seen": "changes: 0"} for name in NEEDED]
@@ -330,7 +330,7 @@ def test_certify_refuses_before_it_connects(
 
     monkeypatch.setattr(Observed, "open", no_connection)
     monkeypatch.chdir(project.folder)
-    assert main(["certify", host, *(one.format(tmp=tmp_path) for one in words)]) == 1
+    assert main([host, *(one.format(tmp=tmp_path) for one in words)]) == 1
     assert said in capsys.readouterr().err
     assert not (project.folder / "evidence").exists() or not list((project.folder / "evidence").iterdir())
 
@@ -344,7 +344,7 @@ def test_a_host_that_cannot_be_reached_is_no_evidence(
     )
     project.spec("engine: {}")
     monkeypatch.chdir(project.folder)
-    assert main(["certify", "web1", "--i-can-lose-this-host", "--json"]) == 3
+    assert main(["web1", "--i-can-lose-this-host", "--json"]) == 3
     events = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
     assert [event["event"] for event in events] == ["run.begin", "host.begin", "host.done", "run.done"]
     assert events[2]["status"] == "unreachable"

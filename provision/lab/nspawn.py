@@ -71,7 +71,7 @@ def boot(store: Store, lab: str, name: str, suite: str, index: int, under: Path 
         run(["mount", "-t", "overlay", "-o", options, "provlab", root])
     identity.ensure(root / "etc/ssh", name)
     if images.is_lookalike(suite):
-        # For `provision certify`: a run on this host is no test of the distribution that os-release names.
+        # For `python -m tools.certify`: a run on this host is no test of the distribution that os-release names.
         (root / images.MARKER).write_text("look-alike\n")
     network.add_host(index)
     entries = cgroups.create(group(name))

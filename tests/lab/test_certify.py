@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
-from provision.certify.evidence import NEEDED, read
 from tests.lab.conftest import LabHost, NewHost, Outcome, engine
-from tests.preloaded import run
+from tools.certify.evidence import NEEDED, read
 
+ROOT = Path(__file__).parents[2]
 SPEC = {"engine": engine(**{"live-restore": True})}
 
 
@@ -16,7 +19,8 @@ def certify(host: LabHost, *words: str, spec: dict[str, Any] = SPEC) -> Outcome:
     host.playbook({"spec": spec})
     files = [str(host.folder / "site.yml"), "-i", str(host.folder / "inventory.yml")]
     out = ["--out", str(host.folder / "evidence")]
-    done = run(["certify", host.name, *files, *out, "--i-can-lose-this-host", "--json", *words])
+    argv = [sys.executable, "-m", "tools.certify", host.name, *files, *out, "--i-can-lose-this-host", "--json", *words]
+    done = subprocess.run(argv, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 

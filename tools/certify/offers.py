@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from provision.certify.facts import Ask
 from provision.distros.table import number
 from provision.lines import lines_of
 from provision.remote.script import quote
+from tools.certify.facts import Ask
 
 #: Flavour -> the command that lists versions. Where a lock would hide other versions, it is left out.
 _LISTS = {

@@ -24,7 +24,7 @@ class Sample(Struct, frozen=True):
 SAMPLES: dict[str, tuple[Sample, ...]] = {
     "reload": (
         Sample("debug", True, "{{.Debug}}", "true"),
-        Sample("labels", ["provision.certify=1"], "{{.Labels}}", "provision.certify=1"),
+        Sample("labels", ["tools.certify=1"], "{{.Labels}}", "tools.certify=1"),
         Sample("shutdown-timeout", 20),
     ),
     "reload-resets": (Sample("max-concurrent-downloads", 4), Sample("max-concurrent-uploads", 4)),

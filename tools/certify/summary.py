@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provision.certify.evidence import Evidence
+from tools.certify.evidence import Evidence
 
 KIND_WORDS = {
     "machine": "the distribution with its own kernel",

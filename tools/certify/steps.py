@@ -9,11 +9,6 @@ from typing import Any
 from msgspec import Struct
 
 from provision import distros
-from provision.certify import facts, offers
-from provision.certify.evidence import Source
-from provision.certify.overlay import daemon, overlaid
-from provision.certify.samples import Sample, sample
-from provision.certify.trial import Checked, Ran, Trial
 from provision.dockerd.daemon_keys import NEWEST, Version, version
 from provision.dockerd.key_effects import key_effects, worst
 from provision.load import Loaded
@@ -21,6 +16,11 @@ from provision.model import Failure, Platform
 from provision.spec import Engine
 from provision.verify.subjects import OPT_IN
 from provision.verify.suite_files import names
+from tools.certify import facts, offers
+from tools.certify.evidence import Source
+from tools.certify.overlay import daemon, overlaid
+from tools.certify.samples import Sample, sample
+from tools.certify.trial import Checked, Ran, Trial
 
 #: A file that a run writes and the host removes again.
 CUT_OFF_FILE = "/etc/provision-certify"

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from provision import __version__
-from provision.certify.evidence import FORMAT, Distribution, Engine, Evidence, Outcome, System, line, word
-from provision.certify.evidence import Step as Result
-from provision.certify.facts import Facts, engine_version, facts
-from provision.certify.steps import Bench, Failed, Skipped, Step, steps
 from provision.model import Event, Failure
 from provision.transport.failure import HostError
+from tools.certify.evidence import FORMAT, Distribution, Engine, Evidence, Outcome, System, line, word
+from tools.certify.evidence import Step as Result
+from tools.certify.facts import Facts, engine_version, facts
+from tools.certify.steps import Bench, Failed, Skipped, Step, steps
 
 Emit = Callable[[Event], None]
 

@@ -6,24 +6,49 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from provision.commands import options, running
 from provision.commands.reporters import reporter, visibly
+from provision.errors import ProvisionError, SpecError, UsageError
+from provision.load import Loaded
+from provision.model import STATUSES, Event
+from provision.secrets import secret
+from provision.transport.observed import Observed
+from provision.transport.ssh import Connecting, HostError
 from provision.visible import say, show, told
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from provision.certify.evidence import Evidence
-    from provision.load import Loaded
-    from provision.model import Event
+from tools.certify.evidence import Evidence, encoded
+from tools.certify.overlay import overlaid
+from tools.certify.steps import Bench
+from tools.certify.suite import certify
+from tools.certify.summary import summary
+from tools.certify.trial import Trial
 
 _EVIDENCE = Path("evidence")
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def main(argv: list[str] | None = None) -> int:
+    """Exit codes: 0 every step passed or was skipped; 1 no host was touched; 2 usage; 3 a step failed, or the host was
+    unreachable; 130 interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m tools.certify", description=__doc__)
+    _arguments(parser)
+    try:
+        return _run(parser.parse_args(argv))
+    except KeyboardInterrupt:
+        say("certify: interrupted")
+        return 130
+    except OSError as error:
+        say(f"certify: {told(error)}")
+        return 1
+    except ProvisionError as error:
+        for one in error.each() if isinstance(error, SpecError) else (error,):
+            say(f"certify: {one}")
+        return 1
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("limit", metavar="HOST", help="the host, by its name in the inventory")
     parser.add_argument("playbook", nargs="?", type=Path, default=options.PLAYBOOK, help=f"default: {options.PLAYBOOK}")
     options.inventory(parser)
@@ -47,9 +72,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    from provision.errors import UsageError
-
+def _run(args: argparse.Namespace) -> int:
     if not args.i_can_lose_this_host:
         raise UsageError(
             "certify changes the host, cuts it off and may leave it broken; confirm with --i-can-lose-this-host that"
@@ -68,9 +91,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _one(args: argparse.Namespace, found: Loaded) -> Loaded:
     """The project with the named host. Raises :class:`UsageError` where the name means another or several hosts."""
-    from provision.certify.overlay import overlaid
-    from provision.errors import UsageError
-
     if [config.host.name for config in found.configs] != [args.limit]:
         raise UsageError(f"certify needs the name of one host of the playbook, not {args.limit!r}")
     if found.configs[0].spec.engine is None:
@@ -81,8 +101,6 @@ def _one(args: argparse.Namespace, found: Loaded) -> Loaded:
 
 def _prepare(folder: Path) -> None:
     """Make the directory now: the end of the suite is too late to find out that this fails."""
-    from provision.errors import UsageError
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -90,15 +108,6 @@ def _prepare(folder: Path) -> None:
 
 
 def _certified(args: argparse.Namespace, found: Loaded, emit: Callable[[Event], None]) -> int:
-    from provision.certify.steps import Bench
-    from provision.certify.suite import certify
-    from provision.certify.summary import summary
-    from provision.certify.trial import Trial
-    from provision.model import STATUSES, Event
-    from provision.secrets import secret
-    from provision.transport.observed import Observed
-    from provision.transport.ssh import Connecting, HostError
-
     secret.resolve()
     interactive = sys.stdin.isatty() and sys.stderr.isatty() and not args.json
     transport = Observed(Connecting(args.connect_timeout, args.accept_new, interactive))
@@ -134,11 +143,12 @@ def _certified(args: argparse.Namespace, found: Loaded, emit: Callable[[Event], 
 def _written(folder: Path, evidence: Evidence) -> tuple[Path, Path]:
     """Write the evidence and its summary. What proves nothing, such as a run that failed, has another name: it is for a
     report of the fault."""
-    from provision.certify.evidence import encoded
-    from provision.certify.summary import summary
-
     name = evidence.file if evidence.proves else f"incomplete-{evidence.file}"
     file, page = folder / f"{name}.json", folder / f"{name}.md"
     file.write_bytes(encoded(evidence))
     page.write_text(summary(evidence))
     return file, page
+
+
+if __name__ == "__main__":
+    sys.exit(main())
