@@ -304,7 +304,7 @@ PRIVATE = {
     "paramiko": ("transport/tunnel.py", r"\._channel_handler_table"),
     "fabric": ("transport/line.py", r"class Line\(Connection\)"),
     "pytest": ("verify/plugin.py", r"\._fixtureinfo"),
-    "pytest-testinfra": ("verify/unlock.py", r"testinfra\.modules\.modules"),
+    "pytest-testinfra": ("verify/backend.py", r"testinfra\.modules\.modules"),
 }
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from provision.errors import SpecError, UsageError
 from provision.inventory import Inventory
-from provision.inventory.ranges import expand
+from provision.inventory.names import expand
 from provision.lint.daemon_file import lint_text
 from provision.project.compose_file import images
 from provision.text import limits

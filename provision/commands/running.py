@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from provision.catalog import Options
     from provision.load import Loaded
-    from provision.model import Event
+    from provision.model import Event, Failure
     from provision.rollout.goal import Goal
     from provision.rollout.roll_out import Result, Rollout
-    from provision.rollout.run_request import RunRequest
+    from provision.rollout.run_request import RunRequest, Verify
     from provision.transport.ssh import Transport
 
 
@@ -122,7 +122,6 @@ def change(
     """A run that changes hosts after the operator has approved its plans; ``more`` are fields of its request.
     ``prepared`` is called before the first connection. ``None`` for a fault of provision itself: hosts may have been
     changed."""
-    from provision.commands.proving import verification
     from provision.remote.transaction import new_run
     from provision.rollout.hooks import Hooks
     from provision.rollout.run_request import RunRequest
@@ -139,7 +138,7 @@ def change(
         args.look_within,
         confirm=partial(_ask, listeners.main) if asks else None,
         ask=listeners.main.ask if asks else None,
-        verify=verification(found),
+        verify=_verification(found),
         prove=prove,
         hook=Hooks(args.playbook.resolve().parent, run, args.deadline),
         run=run,
@@ -214,3 +213,34 @@ def _ask(main: Any, plans: list[Any]) -> bool:
     if not changes:
         return bool(main.ask(f"There is nothing to change. Verify {hosts}, and restart where needed?"))
     return bool(main.ask(f"Make {changes} change{'s' if changes > 1 else ''} on {hosts}?"))
+
+
+def _verification(found: Loaded) -> Verify:
+    """The verification at the end of a host's run, by the suites that a rollout or ``--verify`` names, over its open
+    connection. testinfra is loaded at the first use. Raises :class:`SpecError` for an unknown suite in a rollout."""
+
+    def verify(
+        held: list[Any], emit: Callable[[Event], None], suites: tuple[str, ...], forks: int
+    ) -> dict[str, Failure | None]:
+        from provision.verify.run import VerifyRequest, prove
+
+        return prove(found.context, VerifyRequest(suites, forks), held, emit)
+
+    _check_suites(found)
+    return verify
+
+
+def _check_suites(found: Loaded) -> None:
+    rollouts = [config.rollout_options for config in found.configs if config.rollout_options is not None]
+    wanted = {(part.play, suite) for part, rollout_options in rollouts for suite in rollout_options.verify}
+    if not wanted:
+        return
+    from provision.errors import SpecError
+    from provision.text.yamlfile import nearest
+    from provision.verify.run import known_suites
+
+    known = known_suites(found.configs)
+    for play, suite in sorted(wanted):
+        if suite not in known:
+            hint = nearest(suite, known) or f"there are: {', '.join(known)}"
+            raise SpecError(f"play {play!r} has no suite {suite}", key="rollout.verify", hint=hint)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from provision.lab.process import output, run
+from provision.lab.process import run
 from provision.lab.store import GATEWAY, MIRROR, SUBNET
-from provision.lines import lines_of
 
 BRIDGE = "provlab0"
 
@@ -62,12 +61,6 @@ def hardware(index: int) -> str:
 def remove_host(index: int) -> None:
     run(["ip", "netns", "del", namespace(index)], check=False)
     run(["ip", "link", "del", f"plv{index}"], check=False)
-
-
-def namespaces() -> set[str]:
-    """The names of the lab's network namespaces."""
-    names = (line.split()[0] for line in lines_of(output(["ip", "netns", "list"])) if line)
-    return {name for name in names if name.startswith("provlab-")}
 
 
 def mirror_index() -> int:

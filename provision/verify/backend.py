@@ -3,9 +3,14 @@ many times as long for a probe."""
 
 from __future__ import annotations
 
+import functools
+import importlib
+import sys
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
+import testinfra.modules
 from fabric import Connection
 from testinfra.backend.base import BaseBackend, CommandResult
 from testinfra.host import Host
@@ -72,3 +77,20 @@ def target(name: str, connection: Connection, login: Login) -> Host:
     host = Host(backend)
     backend.set_host(host)
     return host
+
+
+def unlock() -> None:
+    """Let threads ask hosts in parallel: remove the lock of ``functools.cached_property``. Before Python 3.12 it has
+    one lock for all instances of a class, held while the value is computed: one host that freezes would delay all
+    others. Each host of provision has one thread and its own instances, so no lock is needed."""
+    if sys.version_info >= (3, 12):
+        return
+    for place in testinfra.modules.modules.values():
+        importlib.import_module(f"testinfra.modules.{place.partition(':')[0]}")
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "testinfra":
+            for kind in vars(module).values():
+                if isinstance(kind, type):
+                    for member in vars(kind).values():
+                        if isinstance(member, functools.cached_property):
+                            member.lock = nullcontext()  # type: ignore[attr-defined]  # private, and removed in 3.12

@@ -20,11 +20,10 @@ from provision.project.host_config import Context, HostConfig
 from provision.transport.reboot import restart
 from provision.transport.ssh import HostError, Transport, cut
 from provision.verify import junit
-from provision.verify.backend import target
+from provision.verify.backend import target, unlock
 from provision.verify.plugin import Check, Plugin
 from provision.verify.subjects import OPT_IN, Subject, own_tests
 from provision.verify.suite_files import SUITES, names
-from provision.verify.unlock import unlock
 
 #: pytest keeps state per process, and two concurrent sessions would share it.
 _ONE_SESSION = threading.Lock()
