@@ -227,7 +227,7 @@ def _ssh_user(entries: tuple[Entry, ...]) -> str:
 
 
 def _becomes(entries: tuple[Entry, ...], user: str) -> bool:
-    """Whether changes need sudo: the account is not root."""
+    """True if changes need sudo: the account is not root."""
     return bool(entries) and (user or _ssh_user(entries)) != "root"
 
 

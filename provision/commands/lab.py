@@ -39,7 +39,8 @@ def run(args: argparse.Namespace) -> int:
     from provision.lab.labs import Lab
 
     if not re.fullmatch(r"[a-z]([a-z0-9-]{0,14}[a-z])?", args.lab):
-        raise UsageError(f"a lab's name is up to 16 of a-z, 0-9 and -, with letters at both ends, not {args.lab!r}")
+        allowed = "1 to 16 characters of a-z, 0-9 and -, starting and ending with a letter"
+        raise UsageError(f"invalid lab name {args.lab!r}: use {allowed}")
     lab = Lab(args.lab)
     if args.action == "up":
         if not 1 <= args.hosts <= 99:

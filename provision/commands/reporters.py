@@ -181,7 +181,7 @@ def reporter(args: argparse.Namespace) -> Any:
 
 
 def _colour(given: str) -> bool | None:
-    """Whether to colour; ``None``: where the output is a terminal. --color has precedence over NO_COLOR (no-color.org),
+    """True to colour; ``None``: if the output is a terminal. --color has precedence over NO_COLOR (no-color.org),
     and that over FORCE_COLOR (force-color.org)."""
     if given != "auto":
         return given == "always"

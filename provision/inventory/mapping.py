@@ -32,7 +32,7 @@ def _vaulted(name: str, body: Any) -> Any:
 
 
 def _passed_over(tree: Tree, message: str, where: Where, key: str, hint: str = "") -> None:
-    """Note or refuse what Ansible skips with a warning."""
+    """Ansible skips these keys with a warning: report them, or fail without --lenient."""
     if not tree.lenient:
         raise SpecError(message, where=where, key=key, hint=hint)
     tree.notes.append(Note(f"{key}: {message}; ignored", where, loud=True))

@@ -38,7 +38,7 @@ def split_port(text: str) -> tuple[str, int | None]:
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is a host name or an address, with or without ranges and a port."""
+    """True if a text is a host name or an address, with or without ranges and a port."""
     name, port = split_port(text)
     return port is not None or _HOSTNAME.fullmatch(name) is not None or is_ipv6(name)
 

@@ -97,7 +97,7 @@ def readable(words: Given | None) -> Tree:
 
 
 def is_list(source: str) -> bool:
-    """Whether ``-i`` lists hosts: a comma makes it a list, unless a file has that name."""
+    """True if ``-i`` lists hosts: a comma makes it a list, unless a file has that name."""
     return "," in source and not Path(source).exists()
 
 
@@ -232,7 +232,7 @@ class _Files:
 
 
 def _is_script(path: Path) -> bool:
-    """Whether a file is executable and a program. Ansible runs each executable file, and reads it if it can't run."""
+    """True if a file is executable and a program. Ansible runs each executable file, and reads it if it can't run."""
     if not os.access(path, os.X_OK):
         return False
     confinement.check(path)
@@ -241,7 +241,7 @@ def _is_script(path: Path) -> bool:
 
 
 def _is_other(path: Path) -> bool:
-    """Whether a file without an ending is no inventory: an inventory's directory may have such files. It has keys (an
+    """True if a file without an ending is no inventory: an inventory's directory may have such files. It has keys (an
     identity, known_hosts) or no text. Or its name begins with a capital letter (LICENSE, Makefile), and it has no part
     of an inventory."""
     data = limits.read(path)
@@ -249,7 +249,7 @@ def _is_other(path: Path) -> bool:
 
 
 def _like_ini(text: str, suffix: str) -> bool:
-    """Whether a text that is not a YAML mapping is INI. A file without an ending may be either; one with a YAML ending
+    """True if a text that is not a YAML mapping is INI. A file without an ending may be either; one with a YAML ending
     is read as INI only if it has a section or a variable of INI."""
     lines = (line.strip() for line in lines_of(text))
     first = next((line for line in lines if line and line[0] not in "#;"), "")

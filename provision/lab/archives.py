@@ -105,7 +105,7 @@ class Builder:
             debs.pack(recipe, revision, pool)
 
     def show_key(self, family: str) -> None:
-        """Where Docker shows its key. Other suites of the family may be in use already."""
+        """Write Docker's public key into the mirror, whole at once: other suites of the family may be in use."""
         part = self.mirror / "docker-ce/linux" / family / f"gpg-{self.suite}"
         part.write_text(keys.public(self.store, keys.DOCKER).read_text())
         part.rename(part.with_name("gpg"))

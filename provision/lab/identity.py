@@ -32,7 +32,7 @@ def known_hosts(store: Store, record: Record) -> list[str]:
 
 
 def answers(record: Record) -> bool:
-    """Whether the host's sshd shows its banner."""
+    """True if the host's sshd shows its banner."""
     try:
         with socket.create_connection((record.address, 22), timeout=2) as peer:
             return peer.recv(4) == b"SSH-"

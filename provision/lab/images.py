@@ -60,7 +60,7 @@ NAMES = tuple(IMAGES)
 
 
 def is_lookalike(name: str) -> bool:
-    """Whether an image is not a release of Debian itself."""
+    """True if an image is not a release of Debian itself."""
     return name not in base.SUITES
 
 
@@ -76,7 +76,7 @@ def current(store: Store) -> set[Path]:
 
 
 def there(store: Store, names: tuple[str, ...], virtual: bool) -> bool:
-    """Whether hosts of these images can be booted without a build."""
+    """True if hosts of these images can be booted without a build."""
     suites = _suites(names)
     wanted = [path(store, suite) for suite in suites]
     wanted += [disk.path(store, name) if virtual else path(store, name) for name in names]

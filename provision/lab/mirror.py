@@ -89,7 +89,7 @@ def serve(store: Store) -> None:
 
 
 def _answers(store: Store) -> bool:
-    """Whether the mirror of this recipe is served."""
+    """True if the mirror of this recipe is served."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy must not be asked for the lab
     try:
         with opener.open(f"{recipe.URL}/recipe", timeout=2) as reply:

@@ -90,7 +90,7 @@ class Store:
 
     @contextmanager
     def tidying(self) -> Iterator[bool]:
-        """Whether no image is being built. If so, no build can start until the end of the ``with`` block."""
+        """True if no image is being built. If so, no build can start until the end of the ``with`` block."""
         with ExitStack() as stack:
             try:
                 stack.enter_context(self._lock("building", fcntl.LOCK_EX | fcntl.LOCK_NB))
@@ -154,5 +154,5 @@ def start_time(pid: int) -> int | None:
 
 
 def alive(record: Record) -> bool:
-    """Whether the process that was booted still runs. The pid alone may belong to another process now."""
+    """True if the process that was booted still runs. The pid alone may belong to another process now."""
     return start_time(record.pid) == record.started

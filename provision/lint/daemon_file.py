@@ -185,7 +185,7 @@ _PROXIES = ("http-proxy", "https-proxy", "no-proxy")
 
 
 def _passes(name: str, engine: Version) -> bool:
-    """Whether moby knows a name that it treats as a key of its own, although it is inside an object."""
+    """True if moby knows a name that it treats as a key of its own, although it is inside an object."""
     if name in _PROXIES:
         return engine >= (23, 0)
     flag = FLAGS.get(name)

@@ -84,7 +84,7 @@ _SECRET = "!secret {env: NAME}"  # noqa: S105 - the hint
 
 
 def _holds_secret(config: HostConfig, context: Context, file: File) -> bool:
-    """Whether the text contains a secret when it is written to the host. Text in ``src`` is sent unchanged, so it
+    """True if the text contains a secret when it is written to the host. Text in ``src`` is sent unchanged, so it
     contains no secret value."""
     if file.template is not None:
         return holds(context.templates.render(file.template, config.scope))

@@ -70,7 +70,7 @@ def feature(daemon: Map, name: str) -> bool | None:
 
 
 def containerd_store(daemon: Map, engine: Version) -> bool:
-    """Whether a new installation keeps its images with containerd (moby, daemon/image_store_choice.go)."""
+    """True if a new installation keeps its images with containerd (moby, daemon/image_store_choice.go)."""
     asked = feature(daemon, "containerd-snapshotter")
     if engine < (23, 0):
         return False  # the feature does not exist yet

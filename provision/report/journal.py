@@ -44,7 +44,7 @@ class Journal:
 
 
 def _untouched(event: Shown) -> bool:
-    """Whether an event reports a host in the desired state. If it is lost, another look finds the same state."""
+    """True if an event reports a host in the desired state. If it is lost, another look finds the same state."""
     if event.name == "host.plan":
         return not getattr(event.data["plan"], "changes", ())
     return event.name == "host.done" and event.data["status"] == "ok"
@@ -92,7 +92,7 @@ class Run(Struct, frozen=True):
 
     @property
     def left(self) -> tuple[str, ...]:
-        """Hosts without an end in this journal."""
+        """Hosts whose ``host.done`` event is missing in this journal."""
         return tuple(host for host in self.hosts if host not in self.ended)
 
     @property

@@ -79,7 +79,7 @@ class Plans:
             self._hosts.add(plan.host)
 
     def waits(self, host: str) -> bool:
-        """Whether the host's plan was not shown yet. It must be shown before the first step."""
+        """True if the host's plan was not shown yet. It must be shown before the first step."""
         return host in self._hosts
 
     def take(self, style: Style = plain, width: int | None = None, total: bool = False) -> Iterator[str]:

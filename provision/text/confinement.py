@@ -46,7 +46,7 @@ def _project(path: Path) -> Path:
 
 
 def inside(path: Path) -> bool:
-    """Whether a path may be opened. Git's own directory is outside: CI keeps its credentials there."""
+    """True if a path may be opened. Git's own directory is outside: CI keeps its credentials there."""
     if not _ROOTS:
         return True
     found = Path(os.path.realpath(path))

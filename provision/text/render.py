@@ -156,7 +156,7 @@ class Fixed:
         return id(value) in self.sizes
 
     def _learn(self, value: Any) -> bool:
-        """Whether no template is in ``value``."""
+        """True if no template is in ``value``."""
         if isinstance(value, str):
             return not (isinstance(value, Unsafe) or _has_template(value))
         if not isinstance(value, (Map, Seq)):
@@ -207,7 +207,7 @@ class Scope:
         return found
 
     def is_default(self, name: str) -> bool:
-        """Whether a value is one of :meth:`with_defaults`."""
+        """True if the variable has only its default value."""
         return name in self._defaults
 
     def __contains__(self, name: str) -> bool:
@@ -453,7 +453,7 @@ class Templates:
         )
 
     def is_shipped(self, name: str) -> bool:
-        """Whether the template of that name is provision's own, and not one of the operator."""
+        """True if the template of that name is provision's own, and not one of the operator."""
         return not any(os.path.lexists(folder / name) for folder in self.folders if folder != self.shipped)
 
     def render(self, name: str, scope: Scope, where: Where | None = None, **values: Any) -> str:

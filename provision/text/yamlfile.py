@@ -489,7 +489,7 @@ class _Builder:
 
 
 def _is_template(node: yaml.Node) -> bool:
-    """Whether a key is ``{x: }`` of ``{{ x }}``."""
+    """True if a key is ``{x: }`` of ``{{ x }}``."""
     return (
         isinstance(node, yaml.MappingNode) and node.flow_style is True and [one.value for _, one in node.value] == [""]
     )

@@ -100,7 +100,7 @@ def running(host: Host, options: str = OFFLINE) -> Iterator[str]:
 
 
 def reaches(host: Host, address: str, port: int, *, expected: bool) -> bool:
-    """Whether a container on docker's bridge reaches ``address``: the other end accepts or refuses the connection.
+    """True if a container on docker's bridge reaches ``address``: the other end accepts or refuses the connection.
 
     A refusal is an answer too, so the port need not be open. A packet that is not forwarded is never answered. On a
     busy host an ``expected`` answer may take long.

@@ -52,7 +52,7 @@ def started(host: Host) -> int:
 
 
 def reloaded(host: Host, since: int) -> bool:
-    """Whether the daemon has reloaded its file after ``since`` (seconds since 1970), by its own events and then by its
+    """True if the daemon has reloaded its file after ``since`` (seconds since 1970), by its own events and then by its
     log. The daemon keeps only the last 256 events."""
     now = host.check_output("date +%s")
     events = "docker events --since %s --until %s --filter type=daemon --filter event=reload --format x"
@@ -63,6 +63,6 @@ def reloaded(host: Host, since: int) -> bool:
 
 
 def is_pinned(version: str, pin: str) -> bool:
-    """Whether the daemon's version is that of a package's pin, with or without epoch and revision."""
+    """True if the daemon's version is that of a package's pin, with or without epoch and revision."""
     pin = pin.rpartition(":")[2].partition("-")[0]
     return version == pin or version.startswith((f"{pin}.", f"{pin}+"))

@@ -50,7 +50,7 @@ def platform(host: Host, extra: tuple[Distribution, ...]) -> Platform:
 
 
 def publishes(host: Host, extra: tuple[Distribution, ...] = ()) -> bool:
-    """Whether Docker publishes packages for the host's distribution."""
+    """True if Docker publishes packages for the host's distribution."""
     return bool(platform(host, extra).docker)
 
 

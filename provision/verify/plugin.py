@@ -146,7 +146,7 @@ class Plugin:
 
 
 def _simple(item: pytest.Function) -> bool:
-    """Whether the plugin can call it with its own values only: no fixture of another plugin, no class."""
+    """True if the plugin can call it with its own values only: no fixture of another plugin, no class."""
     params = getattr(getattr(item, "callspec", None), "params", {})
     wanted = set(item._fixtureinfo.argnames)
     # The names also include `request`, which is the only fixture that provision's own fixtures need.

@@ -75,7 +75,7 @@ _IMAGES: Once[list[dict[str, Any]]] = Once()
 
 
 def containers(host: Host) -> list[dict[str, Any]]:
-    """The containers that run, each with the fields that the rules read (``_containers``)."""
+    """Running containers, with the fields that the CIS rules need (``_containers``)."""
     return list(_CONTAINERS.of(host, _containers))
 
 

@@ -49,7 +49,7 @@ def own_tests(config: HostConfig) -> tuple[Path, ...]:
 
 
 def is_for(config: HostConfig, file: Path) -> bool:
-    """Whether a test file is for this host: provision's files always; a user's file if a play of the host names it."""
+    """True if a test file is for this host: provision's files always; a user's file if a play of the host names it."""
     return SUITES in file.parents or any(path == file or path in file.parents for path in own_tests(config))
 
 

@@ -37,7 +37,7 @@ def undeclared(host: Host, unit: str, declared: Iterable[str]) -> dict[str, list
 
 
 def started_at_boot(host: Host, unit: str) -> bool:
-    """Whether what ``default.target`` reaches wants or requires this unit at the next boot, when the links below /run
+    """True if what ``default.target`` reaches wants or requires this unit at the next boot, when the links below /run
     are gone (systemd.unit(5), "Unit File Load Path")."""
     text = host.check_output("systemctl list-dependencies --plain --no-pager default.target")
     reached = {line.strip() for line in text.split("\n")} | {"default.target"}

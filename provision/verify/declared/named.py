@@ -10,8 +10,8 @@ from provision.distros import Distribution
 
 
 class Named(Struct, frozen=True):
-    """A declared thing: ``name`` names it in reports, ``value`` is its declared state. ``rows`` are the project's own
-    rows of the table of distributions, for values that depend on the host's distribution."""
+    """One declared item: its name in reports, and its desired state. ``rows`` are the project's own rows of the table
+    of distributions, for values that depend on the host's distribution."""
 
     name: str
     value: Any

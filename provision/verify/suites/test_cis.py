@@ -43,7 +43,7 @@ def _option(host: Host, key: str, default: Any = None) -> Any:
 
 
 def _uses(host: Host, option: str) -> bool:
-    """Whether the daemon names a security option: ``userns``, ``seccomp``, ``apparmor`` ..."""
+    """True if the daemon names a security option: ``userns``, ``seccomp``, ``apparmor`` ..."""
     found = info(host)["SecurityOptions"] or ()
     return any(one.partition(",")[0] == f"name={option}" for one in found)
 

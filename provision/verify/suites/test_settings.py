@@ -72,7 +72,7 @@ def test_file_content(host: Host, declared_file: Named) -> None:
 
 
 def _for_all(host: Host, path: str) -> bool:
-    """Whether every user of the host can read a file: only then does a failure show its content."""
+    """True if every user of the host can read a file: only then does a failure show its content."""
     folders = [str(folder) for folder in PurePosixPath(path).parents]
     return bool(host.file(path).mode & 0o004) and all(host.file(folder).mode & 0o001 for folder in folders)
 
@@ -369,7 +369,7 @@ def test_forward_policy_live(host: Host, forward_policy: Named) -> None:
 
 
 def _before_docker(rule: str) -> bool:
-    """Whether a rule of FORWARD comes before docker's own, so that it decides first."""
+    """True if a rule of FORWARD comes before docker's own, so that it decides first."""
     return not rule.startswith(("-A FORWARD -j DOCKER", "-A FORWARD -o "))
 
 
