@@ -30,9 +30,8 @@ from provision.lab.labs import Lab
 from provision.lab.store import GATEWAY
 from provision.load import load
 from provision.model import Event
-from provision.rollout.goal import Goal
 from provision.rollout.roll_out import Rollout
-from provision.rollout.run_request import RunRequest
+from provision.rollout.run_request import Goal, RunRequest
 from provision.transport.ssh import Connecting, Transport
 
 HOSTS = int(os.environ.get("HOSTS", "10"))

@@ -40,10 +40,9 @@ from provision.remote.script import look_script
 from provision.report.journal import Journal
 from provision.report.shown import shown
 from provision.report.text import Text
-from provision.rollout.goal import Goal
 from provision.rollout.processes import Processes
 from provision.rollout.roll_out import Rollout
-from provision.rollout.run_request import RunRequest
+from provision.rollout.run_request import Goal, RunRequest
 from provision.tasks import _looks
 from provision.transport.line import Line
 from provision.transport.ssh import Connecting, Transport

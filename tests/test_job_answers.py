@@ -12,7 +12,7 @@ from fabric import Connection
 
 from provision import tasks
 from provision.model import Failure, Login
-from provision.rollout import earlier
+from provision.rollout.host_run import settle, take_up
 from provision.transport import job
 from provision.transport.execute import Finished
 from provision.transport.failure import NotBegun
@@ -131,7 +131,7 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Failure]:
     return ask
 
 
-@pytest.mark.parametrize("question", [(earlier.take_up,), (earlier.settle, True)], ids=["take up", "settle"])
+@pytest.mark.parametrize("question", [(take_up,), (settle, True)], ids=["take up", "settle"])
 def test_an_earlier_run_that_was_rolled_back_reports_what_it_left(question: Any, answered: Any) -> None:
     """The receipt begins with the last look of the run. Its frames are no part of the rollback."""
     undone = ("undone", "died", "service enabled+active docker", "restored /etc/one", "package tree: 2.1")
@@ -142,7 +142,7 @@ def test_an_earlier_run_that_was_rolled_back_reports_what_it_left(question: Any,
 
 
 def test_an_earlier_run_without_a_result_is_not_called_rolled_back(answered: Any) -> None:
-    failure = answered(earlier.settle, False, frames=[("result", "waiting")])
+    failure = answered(settle, False, frames=[("result", "waiting")])
     assert "how it ended is not known" in failure.message
     assert not failure.rolled_back
 

@@ -21,10 +21,9 @@ from typing import Any
 import paramiko
 import pytest
 
-from provision.rollout import process_count
-from provision.rollout.pipe import Closed, pipe
-from provision.rollout.places import Places
-from provision.rollout.process_count import suitable
+from provision.rollout import processes
+from provision.rollout.processes import Places, suitable
+from provision.rollout.worker import Channel, Closed
 from provision.transport.prompter import Prompter
 from tests import preloaded
 from tests.process_tree import alive, children
@@ -462,7 +461,7 @@ def whole(self):
     note(f"arrived {os.getpid()}")
     while len({line for line in open(os.environ["SHARING_LOG"]) if line.startswith("arrived")}) < 2:
         time.sleep(0.02)
-    with self.run_context.restarts, self.run_context.pulls._place("registry", 2):
+    with self.run_context.restarts, self.run_context.pulls.shared("registry", 2):
         note("begin")
         time.sleep(0.02)  # for the hosts of the other process
         note("end")
@@ -539,7 +538,7 @@ def test_a_question_is_asked_once_where_it_has_one_answer(monkeypatch: pytest.Mo
 def test_the_number_of_processes(
     monkeypatch: pytest.MonkeyPatch, wanted: int | None, hosts: int, forks: int, cores: int, count: int
 ) -> None:
-    monkeypatch.setattr(process_count, "_cores", lambda: cores)
+    monkeypatch.setattr(processes, "_cores", lambda: cores)
     assert suitable(wanted, hosts, forks) == count
 
 
@@ -570,7 +569,7 @@ def test_places_are_granted_in_order_and_freed_with_their_process() -> None:
 
 
 def test_messages_arrive_whole_and_in_order() -> None:
-    here, there = pipe()
+    here, there = map(Channel, socket.socketpair())
     sent = [("small", 1), ("large", "x" * 5_000_000), ("last", None)]
 
     def send() -> None:
@@ -589,7 +588,7 @@ def test_messages_arrive_whole_and_in_order() -> None:
 
 
 def test_a_message_that_waits_is_sent_before_the_next_one() -> None:
-    here, there = pipe()
+    here, there = map(Channel, socket.socketpair())
     there.send_later("first")
     there.send_later("second")
     there.send("third")

@@ -21,8 +21,7 @@ from provision.errors import SpecError, UsageError
 from provision.model import Event
 from provision.rollout import cluster
 from provision.rollout.cluster import Address, Cluster
-from provision.rollout.goal import Goal
-from provision.rollout.run_request import RunRequest
+from provision.rollout.run_request import Goal, RunRequest
 from provision.rollout.shard import Project, Shard, digest, go, plain, release
 from provision.transport.ssh import Connecting
 from tests.conftest import Project as Folder
@@ -102,9 +101,10 @@ def test_a_worker_with_other_project_files_is_refused(project: Folder, shard: Sh
     assert "is not the same on this machine" in str(event.data["failure"])
 
 
-def test_hosts_that_were_not_started_are_reported_as_skipped(shard: Shard) -> None:
+@pytest.mark.parametrize("preview", [False, True])
+def test_hosts_that_were_not_started_are_reported_as_skipped(shard: Shard, preview: bool) -> None:
     received: list[Event] = []
-    go(shard, received.append, lambda: "stop")
+    go(replace(shard, preview=preview), received.append, lambda: "stop")
     assert [(event.host, event.data["status"]) for event in received] == [("web1", "skipped")]
 
 

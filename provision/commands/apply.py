@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
         raise UsageError("--signers needs --plan FILE")
     from provision.catalog import Options
-    from provision.rollout.goal import Goal
+    from provision.rollout.run_request import Goal
     from provision.secrets.disclosure import new_salt
 
     clustering.check(args)

@@ -38,13 +38,11 @@ def fan_out(args: argparse.Namespace, options: Options, request: RunRequest, fou
     """What processes the hosts instead of the threads of this process. Raises :class:`UsageError`."""
     if (chosen := _cluster(args, options, request, found)) is not None:
         return chosen
-    from provision.rollout.process_count import suitable
+    from provision.rollout.processes import Processes, suitable
 
     count = suitable(getattr(args, "processes", 1), len(found.configs), request.forks)
     if count == 1:
         return None
-    from provision.rollout.processes import Processes
-
     return Processes(count, request.forks)
 
 

@@ -28,6 +28,6 @@ def run(args: argparse.Namespace, also: Callable[[Event], None] | None = None) -
         from provision.commands.controller import report
 
         return report(args)
-    from provision.rollout.goal import Goal
+    from provision.rollout.run_request import Goal
 
     return running.ask(args, Goal.DOCTOR, also)

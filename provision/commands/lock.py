@@ -19,7 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from provision.errors import UsageError
     from provision.project import lockfile
-    from provision.rollout.goal import Goal
+    from provision.rollout.run_request import Goal
 
     found = _Found()
     status = running.ask(args, Goal.LOCK, found)

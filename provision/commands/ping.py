@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     from provision.load import Loaded
     from provision.project.host_config import Context, declare
     from provision.project.playbook import Play
-    from provision.rollout.goal import Goal
+    from provision.rollout.run_request import Goal
     from provision.secrets.disclosure import new_salt
     from provision.text.render import Templates
     from provision.text.yamlfile import Map

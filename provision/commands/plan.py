@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _plan(args: argparse.Namespace, plans: _Plans | None) -> int:
     from provision.catalog import Options
-    from provision.rollout.goal import Goal
+    from provision.rollout.run_request import Goal
     from provision.secrets.disclosure import new_salt
 
     clustering.check(args)

@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     apply.may_ask(args)
     from provision.catalog import Options
-    from provision.rollout.goal import Goal
+    from provision.rollout.run_request import Goal
     from provision.secrets.disclosure import new_salt
 
     clustering.check(args)

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from provision.catalog import Options
     from provision.load import Loaded
     from provision.model import Event, Failure
-    from provision.rollout.goal import Goal
     from provision.rollout.roll_out import Result, Rollout
-    from provision.rollout.run_request import RunRequest, Verify
+    from provision.rollout.run_request import Goal, RunRequest, Verify
     from provision.transport.ssh import Transport
 
 

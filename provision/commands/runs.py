@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     shown, args.playbook = _words(args.words)
     if args.on_hosts:
-        from provision.rollout.goal import Goal
+        from provision.rollout.run_request import Goal
 
         return running.ask(args, Goal.RUNS)
     from provision.report.journal import broken_off, runs

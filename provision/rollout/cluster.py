@@ -10,7 +10,6 @@ from __future__ import annotations
 import pickle
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -20,8 +19,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from provision.errors import UsageError
-from provision.model import Event, Failure
-from provision.rollout.fanout import HEED, Gate, Here
+from provision.model import Event
+from provision.rollout.fanout import HEED, Gate, Queue, ThreadFanOut
 from provision.rollout.host_run import HostRun
 from provision.rollout.run_request import RunRequest
 from provision.rollout.shard import Project, Shard, go, plain, release
@@ -68,7 +67,7 @@ class Address(Struct, frozen=True):
         )
 
 
-class Cluster(Here):
+class Cluster(ThreadFanOut):
     """A :class:`~provision.rollout.fanout.FanOut`. It connects at once; raises :class:`UsageError` where it can't.
 
     ``size`` is the size of a shard; by default the number of workers decides, between :data:`FEWEST` and :data:`MOST`.
@@ -77,6 +76,7 @@ class Cluster(Here):
     keeps = False
 
     def __init__(self, address: Address, project: Project, request: RunRequest, size: int | None = None) -> None:
+        super().__init__(request.forks)
         security = address.security()
         try:
             self._client = Client(address.url, security=security, timeout=10, set_as_default=False)
@@ -110,54 +110,31 @@ class Cluster(Here):
         self._client.unsubscribe_topic(self._topic)
         self._client.close()
 
-    def preview(self, runs: list[HostRun], keep: bool, gate: Gate) -> None:
-        self._each(runs, True, gate)
-
-    def whole(self, runs: list[HostRun], gate: Gate) -> None:
-        self._each(runs, False, gate)
-
-    def _each(self, runs: list[HostRun], preview: bool, gate: Gate) -> None:
-        for run in runs:
-            # The run of this host ended in the look for the approval, so its turn ends at once.
-            if run.done and not preview and not gate.start(run):
-                gate.end(run)
-        waiting = self._shards([run for run in runs if not run.done])
+    def process(self, queue: Queue) -> None:
         under_way: dict[Future, list[HostRun]] = {}
+        size = self._size or min(MOST, max(FEWEST, -(-len(queue) // (_AHEAD * max(1, self._workers())))))
         lonely = 0.0
-        more = True
-        while more or under_way:
+        while queue.more or under_way:
             workers = self._workers()
-            while more and len(under_way) < max(1, workers) * _AHEAD:
-                shard = next(waiting, None)
-                if shard is None:
-                    more = False
-                    break
-                if begun := self._begun(shard, preview, gate):
-                    under_way[self._submit(begun, preview)] = begun
+            while queue.more and len(under_way) < max(1, workers) * _AHEAD:
+                if begun := self._begun(queue, size):
+                    under_way[self._submit(begun, queue.preview)] = begun
             time.sleep(0.05)
             for future in [future for future in under_way if future.done()]:
-                self._over(future, under_way.pop(future), preview, gate)
-            gate.heed()
-            self._notify_workers(gate)
+                self._over(future, under_way.pop(future), queue)
+            queue.heed()
+            self._notify_workers(queue.gate)
             lonely = 0.0 if workers else lonely or time.monotonic()
             if lonely and time.monotonic() - lonely > _LONELY:
                 for future in under_way:
                     future.cancel()
-                left = [run for begun in under_way.values() for run in begun]
-                left += [run for shard in waiting for run in self._begun(shard, preview, gate)]
-                self._lost(left, f"the cluster had no worker for {_LONELY:.0f} s", preview, gate)
+                left = [run for begun in under_way.values() for run in begun] + self._begun(queue, len(queue))
+                self._lost(left, f"the cluster had no worker for {_LONELY:.0f} s", queue)
                 return
 
-    def _begun(self, runs: list[HostRun], preview: bool, gate: Gate) -> list[HostRun]:
-        """The hosts of a shard that may begin."""
-        found = []
-        for run in runs:
-            reason = gate.stopped if preview else gate.start(run)
-            if not reason:
-                found.append(run)
-            elif not preview:
-                run.skip(reason)
-        return found
+    def _begun(self, queue: Queue, size: int) -> list[HostRun]:
+        """Begin the next ``size`` hosts."""
+        return [run for _ in range(size) if (run := queue.next()) is not None]
 
     def _submit(self, runs: list[HostRun], preview: bool) -> Future:
         hosts = tuple(run.config.host.name for run in runs)
@@ -167,11 +144,6 @@ class Cluster(Here):
         self._count += 1
         shard = Shard(self._project, request, hosts, preview)
         return self._client.submit(work, pickle.dumps(shard), self._topic, self._count, release(), pure=False)
-
-    def _shards(self, runs: list[HostRun]) -> Iterator[list[HostRun]]:
-        size = self._size or min(MOST, max(FEWEST, -(-len(runs) // (_AHEAD * max(1, self._workers())))))
-        for first in range(0, len(runs), size):
-            yield runs[first : first + size]
 
     def _workers(self) -> int:
         return len(self._client.scheduler_info(n_workers=-1)["workers"])
@@ -186,23 +158,21 @@ class Cluster(Here):
             if (run := self._runs.get(event.host)) is not None:
                 run.receive(event)
 
-    def _over(self, future: Future, runs: list[HostRun], preview: bool, gate: Gate) -> None:
+    def _over(self, future: Future, runs: list[HostRun], queue: Queue) -> None:
         """A shard has ended: its final events count, and not what its worker reported before."""
         if future.status == "finished":
             for data in future.result():
                 self._receive(pickle.loads(data))  # noqa: S301
-            self._lost(runs, "the worker reported no result", preview, gate)
+            self._lost(runs, "the worker reported no result", queue)
         else:
-            self._lost(runs, f"{future.exception()}", preview, gate)
+            self._lost(runs, f"{future.exception()}", queue)
 
-    def _lost(self, runs: list[HostRun], reason: str, preview: bool, gate: Gate) -> None:
-        """Fail those of ``runs`` whose result is unknown; report all that have ended to the gate."""
+    def _lost(self, runs: list[HostRun], reason: str, queue: Queue) -> None:
+        """Fail those of ``runs`` whose result is unknown; report all that have ended."""
         for run in runs:
-            known = run.done or run.good or (preview and run.plan is not None)
-            if not known:
-                run.fail(Failure("worker", f"{reason}; the state of the host is not known (provision runs --on-hosts)"))
-            if not preview and run.done and not run.good:
-                gate.end(run)
+            if not (run.done or run.good or (queue.preview and run.plan is not None)):
+                run.lost(reason)
+            queue.ended(run)
 
     def _notify_workers(self, gate: Gate) -> None:
         word = "leave" if gate.leaving else "stop" if gate.stopped else ""

@@ -1,8 +1,4 @@
-"""One host's run, from the login to its end. In every case it ends in exactly one ``host.done``.
-
-Its parts are modules in the same package: ``host_connection``, ``questions``, ``earlier``, ``approval``, ``restarting``
-and ``ending``.
-"""
+"""One host's run, from the login to its end. In every case it ends in exactly one ``host.done``."""
 
 from __future__ import annotations
 
@@ -14,21 +10,26 @@ from fabric import Connection
 from msgspec.structs import replace
 
 from provision import tasks
-from provision.model import Event, Failure, Plan
+from provision.model import LEVELS, Event, Failure, Plan, Salt
+from provision.planning import planfile
 from provision.planning.plan import Inspection
 from provision.project.host_config import HostConfig
 from provision.project.rollout_options import RolloutOptions
 from provision.remote.protocol import Seen
 from provision.remote.transaction import new_run
-from provision.rollout import earlier
-from provision.rollout.approval import Approval, check_impact
-from provision.rollout.ending import Ending, changed, status_of
-from provision.rollout.goal import Goal
+from provision.rollout.host_actions import QUESTIONS, Ending, changed, restarted, status_of
 from provision.rollout.host_connection import HostConnection
-from provision.rollout.questions import QUESTIONS
-from provision.rollout.restarting import restarted
-from provision.rollout.run_request import RunContext
+from provision.rollout.run_request import Goal, RunContext, RunRequest
 from provision.secrets.secret import holds, mask
+from provision.transport.ssh import HostError
+
+#: Names of a plan's parts besides its changes.
+_PARTS = {
+    "platform": "the platform",
+    "flavour": "the platform",
+    "impacts": "the services that it restarts or stops",
+    "rollback_impacts": "the services that its rollback restarts or stops",
+}
 
 #: A worker reports this for a host in the desired state that still has to be verified.
 GOOD = "host.good"
@@ -90,8 +91,20 @@ class HostRun:
         self._approval.entry = entry
 
     def handed_over(self) -> None:
-        """Another process begins with the host. Where that process dies, this one ends the host's run."""
+        """Another process begins with the host. Where that process dies, :meth:`lost` ends the host's run here."""
         self._begun = True
+
+    def lost(self, reason: str) -> None:
+        """The worker that had this host cannot report its end."""
+        known = "the state of the host is not known (provision runs --on-hosts)"
+        if not self.run_context.request.goal.changes:
+            known = "nothing was changed"
+        self.fail(Failure("worker", f"{reason}; {known}"))
+
+    def report_good(self) -> None:
+        """In a worker: report a host that still has to be verified."""
+        if self.good and not self.done:
+            self._emit(GOOD, status=self.good)
 
     def receive(self, event: Event) -> None:
         """Process an event of the worker that has this host; events after the host's end are dropped."""
@@ -134,9 +147,9 @@ class HostRun:
             connection, deadline = self._connection.connect()
             self._emit("progress", text="reading the state")
             request = self.run_context.request
-            begun = earlier.begun(request)
-            receipt = earlier.take_up(connection, self.config, begun, deadline) if begun else ""
-            if begun and begun == self._run and receipt != "none":
+            earlier = earlier_run(request)
+            receipt = take_up(connection, self.config, earlier, deadline) if earlier else ""
+            if earlier and earlier == self._run and receipt != "none":
                 self._run = new_run()  # a host accepts a run's name once
             with self._connection.soon(deadline, request.look_within) as soon:
                 if request.goal in QUESTIONS:
@@ -145,7 +158,7 @@ class HostRun:
                 found = self._inspect(connection, soon)
             self.found = found
             if receipt == "waiting":
-                earlier.settle(connection, self.config, begun, not found.plan.changes, deadline)
+                settle(connection, self.config, earlier, not found.plan.changes, deadline)
                 self._end_well("changed")
                 return
             if self.plan is None:
@@ -295,3 +308,77 @@ class HostRun:
         if any(holds(word) for word in words):
             return "its arguments must not hold a secret: every user of the controller can see them"
         return request.hook(list(words), {"WHEN": when, "HOST": self.config.host.name, "STATUS": status})
+
+
+class Approval:
+    """``entry`` is the approved plan (:func:`provision.planning.planfile.entry`); ``None`` without an approval."""
+
+    def __init__(self, entry: dict[str, Any] | None, salt: Salt) -> None:
+        self.entry, self._salt = entry, salt
+
+    def show(self, plan: Plan) -> None:
+        """The operator sees ``plan``: only this plan may be applied."""
+        self.entry = planfile.entry(plan, self._salt)
+
+    def check(self, plan: Plan) -> None:
+        """Raises :class:`HostError` of kind ``drifted`` for a plan that differs from the approved one. A host in the
+        desired state needs no approval."""
+        if self.entry is None or not plan.changes:
+            return
+        made = planfile.entry(plan, self._salt)
+        if made == self.entry:
+            return
+        old, new = ({one["resource"]: one for one in each["changes"]} for each in (self.entry, made))
+        other = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+        other += dict.fromkeys(text for key, text in _PARTS.items() if self.entry.get(key) != made[key])
+        raise HostError(
+            "drifted",
+            "the host, its spec or a secret has changed since the plan was made; nothing was done",
+            detail=f"differs from the approved plan: {', '.join(other)}",
+        )
+
+
+def check_impact(plan: Plan, most: str | None) -> None:
+    """Raises :class:`HostError` of kind ``impact`` for a plan whose impact exceeds ``most``."""
+    if most is not None and LEVELS.index(plan.impact) > LEVELS.index(most):
+        worst = [one for one in plan.impacts if one.level == plan.impact]
+        reasons = "; ".join(f"{one.subject}: {one.reason}" for one in worst)
+        raise HostError("impact", f"{plan.impact} is more than --max-impact {most} allows ({reasons})")
+
+
+def earlier_run(request: RunRequest) -> str:
+    """The run that provision first asks each host about: this run if another controller began it, or the run to resume;
+    otherwise an empty text."""
+    if request.again:
+        return request.run
+    return request.earlier if request.goal.resumes else ""
+
+
+def take_up(connection: Connection, config: HostConfig, run: str, deadline: float) -> str:
+    """Wait for the job of ``run``, and return how far it got, from the host's own receipt. Raises :class:`HostError` of
+    kind ``interrupted`` where the host rolled it back."""
+    receipt = tasks.receipt(connection, config, run, "attach", deadline)
+    if receipt.result.startswith("rolled_back"):
+        message = f"run {run} failed on this host ({receipt.result.partition(' ')[2]}); the host rolled it back"
+        raise HostError("interrupted", message, rolled_back=True, **receipt.rollback)
+    return receipt.result
+
+
+def settle(connection: Connection, config: HostConfig, run: str, good: bool, deadline: float) -> None:
+    """Confirm a run that waits for confirmation, or revoke it: ``connection`` was opened after its change. Raises
+    :class:`HostError` of kind ``drift`` where the host did not confirm it."""
+    receipt = tasks.receipt(connection, config, run, "confirm" if good else "revoke", deadline)
+    if receipt.result == "done":
+        return
+    message = f"run {run} did not bring this host into the desired state"
+    if receipt.result.startswith("rolled_back"):
+        raise HostError("drift", f"{message}; the host rolled it back", rolled_back=True, **receipt.rollback)
+    raise HostError("drift", f"{message}; how it ended is not known (see provision runs --on-hosts)")
+
+
+def with_entry(event: Event, salt: Salt) -> Event:
+    """A worker's event for the controller. Secrets that are derived while a host is compiled are known only in the
+    worker, so a plan is sent with its entry of a plan file."""
+    if event.name == "host.plan" and isinstance(plan := event.data["plan"], Plan):
+        return replace(event, data={**event.data, "plan": replace(plan, entry=planfile.entry(plan, salt))})
+    return event

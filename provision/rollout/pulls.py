@@ -23,10 +23,11 @@ class Pulls:
     def __init__(self, place: Place | None = None) -> None:
         self._lock = threading.Lock()
         self._places: dict[str, threading.BoundedSemaphore] = {}
-        self._place: Place = place or self.place
+        #: places of all processes, also for what is not a registry
+        self.shared: Place = place or self.place
 
     def place(self, name: str, bound: int) -> threading.BoundedSemaphore:
-        """The first request for a registry decides its number of places: all specs should agree."""
+        """The first request for a name decides its number of places: all specs should agree."""
         with self._lock:
             return self._places.setdefault(name, threading.BoundedSemaphore(bound))
 
@@ -44,7 +45,7 @@ class Pulls:
         places = ExitStack()
         try:
             for name in sorted({registry(reference) for _, images in steps for reference in images}):
-                places.enter_context(self._place(name, declared.get(name, Registry()).pulls))
+                places.enter_context(self.shared(name, declared.get(name, Registry()).pulls))
             yield Pulling({step for step, _ in steps}, places)
         finally:
             places.close()

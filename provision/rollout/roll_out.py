@@ -10,11 +10,15 @@ differs from the one that was shown.
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from types import FrameType, TracebackType
+from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -25,9 +29,8 @@ from provision.model import STATUSES, Event
 from provision.project.dependencies import Dependencies, dependencies
 from provision.project.host_config import Context, HostConfig
 from provision.project.rollout_options import RolloutOptions
-from provision.rollout.fanout import HEED, FanOut, Threads
+from provision.rollout.fanout import HEED, FanOut, Queue, ThreadFanOut
 from provision.rollout.host_run import HostRun
-from provision.rollout.interrupts import Interrupts
 from provision.rollout.run_request import RunContext, RunRequest
 from provision.rollout.stages import Stage, stages
 from provision.rollout.waves import BAD, Schedule, Wave
@@ -35,6 +38,8 @@ from provision.secrets.disclosure import new_salt
 from provision.transport.ssh import Transport
 
 _INTERRUPTED = "the run was interrupted"
+#: From this number of presses on, Ctrl-C raises an exception: the operator does not want to wait.
+_ENOUGH = 3
 
 
 class Result(Struct):
@@ -64,7 +69,7 @@ class Rollout:
         emit: Callable[[Event], None],
         fan_out: FanOut | None = None,
     ) -> None:
-        self._fan_out = fan_out or Threads(request.forks)
+        self._fan_out = fan_out or ThreadFanOut(request.forks)
         if not options.salt.text:
             options = replace(options, salt=new_salt())
         self.transport, self.request = transport, request
@@ -112,7 +117,8 @@ class Rollout:
     def _ask_before(self, keep: bool) -> None:
         """Read the state of all hosts, and ask once; ``keep`` the connections of those with changes."""
         for stage in self._stages:
-            self._fan_out.preview([self._runs[name] for name in stage.schedule.left], keep, _Gate(self, None))
+            runs = [self._runs[name] for name in stage.schedule.left]
+            self._fan_out.process(Queue(runs, _Gate(self, None), preview=True, keep=keep))
         waiting = [run for run in self._runs.values() if run.pending]
         plans = [run.plan for run in waiting if run.plan is not None]
         if self._stopping or not waiting or self.request.confirm is None:
@@ -141,7 +147,7 @@ class Rollout:
             self._emit(Event("rollout.stopped", data={"reason": schedule.stopped}))
 
     def _turn(self, stage: Stage, wave: Wave, runs: list[HostRun]) -> None:
-        self._fan_out.whole(runs, _Gate(self, stage.schedule))
+        self._fan_out.process(Queue(runs, _Gate(self, stage.schedule)))
         good = [run for run in runs if run.good]
         if good and stage.rollout_options is not None and stage.rollout_options.bake and wave.number == 1:
             self._prove(good, stage.rollout_options)
@@ -272,3 +278,48 @@ class _Gate:
 
     def heed(self) -> None:
         self._rollout._heed(self._schedule)
+
+
+class Interrupts:
+    """Counts Ctrl-C (SIGINT) inside its ``with`` block; outside the main thread it does nothing. The run reads the
+    counter when it can, so no exception interrupts it at an arbitrary place."""
+
+    def __init__(self) -> None:
+        self._pressed = self._heeded = 0
+        self._raise = False
+        self._before: Any = None
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._press)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _press(self, number: int, frame: FrameType | None) -> None:
+        self._pressed += 1
+        if self._raise or self._pressed >= _ENOUGH:
+            raise KeyboardInterrupt
+
+    @property
+    def pressed(self) -> bool:
+        return self._pressed > 0
+
+    def news(self) -> Iterator[bool]:
+        """For each Ctrl-C that was not handled yet, yield whether it is a repeated one."""
+        while self._heeded < self._pressed:
+            self._heeded += 1
+            yield self._heeded > 1
+
+    @contextmanager
+    def raised(self) -> Iterator[None]:
+        """While the operator is asked, Ctrl-C raises an exception."""
+        self._raise = True
+        try:
+            yield
+        finally:
+            self._raise = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from enum import StrEnum
 from typing import Any
 
 from fabric import Connection
@@ -14,7 +15,6 @@ from msgspec.structs import replace
 from provision.catalog import Options
 from provision.model import Event, Failure, Plan
 from provision.project.host_config import Context, HostConfig
-from provision.rollout.goal import Goal
 from provision.rollout.pulls import Pulls
 from provision.tasks import DEADLINE
 from provision.transport.ssh import Transport
@@ -27,6 +27,34 @@ Verify = Callable[
 ]
 #: Run a command on the controller, with more environment variables; return its error, or an empty text.
 Hook = Callable[[list[str], dict[str, str]], str]
+
+
+class Goal(StrEnum):
+    """The purpose of a run. The value is the ``mode`` of a run's events and of its journal."""
+
+    PLAN = "plan"
+    APPLY = "apply"
+    ROLLBACK = "rollback"
+    DOCTOR = "doctor"
+    LOCK = "lock"
+    RUNS = "runs"
+    PING = "ping"
+
+    @property
+    def changes(self) -> bool:
+        """Whether the run changes hosts."""
+        return self in (Goal.APPLY, Goal.ROLLBACK)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether a host waits for the hosts that make what it uses. A run that only reads has no order, and a rollback
+        restores what each host had."""
+        return self in (Goal.PLAN, Goal.APPLY)
+
+    @property
+    def resumes(self) -> bool:
+        """Whether the run finishes an earlier run. Otherwise it rolls the earlier run back."""
+        return self is Goal.APPLY
 
 
 class RunRequest(Struct, frozen=True):
@@ -81,10 +109,13 @@ class RunContext(Struct, frozen=True):
     options: Options
     request: RunRequest
     emit: Callable[[Event], None]
-    #: held while a host restarts
-    restarts: AbstractContextManager[object] = field(default_factory=threading.Lock)
     pulls: Pulls = field(default_factory=Pulls)
     published: Published = field(default_factory=Published)
+
+    @property
+    def restarts(self) -> AbstractContextManager[object]:
+        """Held while a host restarts: one host at a time."""
+        return self.pulls.shared("restart", 1)
 
     @property
     def options_now(self) -> Options:

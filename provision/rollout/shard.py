@@ -20,11 +20,10 @@ from provision.errors import UsageError
 from provision.inventory import config, sources, vault
 from provision.inventory.sources import Given, Reading
 from provision.load import Loaded, Logins, load
-from provision.model import Event, Failure, Plan
-from provision.planning import planfile
-from provision.rollout.host_run import GOOD, HostRun
+from provision.model import Event, Failure
+from provision.rollout.fanout import Queue, process
+from provision.rollout.host_run import GOOD, HostRun, with_entry
 from provision.rollout.run_request import RunContext, RunRequest
-from provision.rollout.worker_pool import Member, Shift
 from provision.secrets import secret
 from provision.text import sandbox
 from provision.text.yamlfile import Map
@@ -121,30 +120,59 @@ def digest(inventory: Given | None, playbook: Path) -> str:
     return found.hexdigest()
 
 
-def go(shard: Shard, emit: Callable[[Event], None], stopped: Callable[[], Literal["", "stop", "leave"]]) -> None:
-    """Process the hosts up to their verification; every one ends in ``host.done`` or in ``host.good``."""
+class _Gate:
+    """Lets hosts begin until the controller's word is not empty."""
+
+    def __init__(self, word: Callable[[], Literal["", "stop", "leave"]]) -> None:
+        self._word = word
+
+    @property
+    def stopped(self) -> str:
+        return "no further host is processed" if self._word() else ""
+
+    @property
+    def leaving(self) -> bool:
+        return self._word() == "leave"
+
+    def start(self, run: HostRun) -> str:
+        return self.stopped
+
+    def end(self, run: HostRun) -> None:
+        """Do nothing: the controller counts."""
+
+    def heed(self) -> None:
+        """Do nothing: the controller receives Ctrl-C."""
+
+
+class _Hosts(Queue):
+    """The hosts of a shard."""
+
+    def ended(self, run: HostRun) -> None:
+        run.release()
+        if not self.preview:
+            run.report_good()
+
+
+def go(shard: Shard, emit: Callable[[Event], None], word: Callable[[], Literal["", "stop", "leave"]]) -> None:
+    """Process the hosts up to their verification; every one ends in ``host.done`` or in ``host.good``. ``word`` is the
+    controller's latest word."""
     left = set(shard.hosts)
 
     def told(event: Event) -> None:
-        if event.name == "host.done":
+        if event.name in ("host.done", GOOD):
             left.discard(event.host)
-        if event.name == "host.plan" and isinstance(plan := event.data["plan"], Plan):
-            approved = planfile.entry(plan, shard.project.options.salt)
-            event = replace(event, data={**event.data, "plan": replace(plan, entry=approved)})
         # This process's tokens mean nothing in the controller, which compares the plan.
-        emit(secret.each(event, secret.stable))
+        emit(secret.each(with_entry(event, shard.project.options.salt), secret.stable))
 
     try:
-        _go(shard, left, told, stopped)
+        _go(shard, told, _Gate(word))
     except Exception as error:  # for example the project can't be loaded here: each host fails with it
         failure = Failure("worker", f"{type(error).__name__}: {error}")
         for host in sorted(left):
             told(Event("host.done", host, {"status": "failed", "changes": 0, "failure": failure}))
 
 
-def _go(
-    shard: Shard, left: set[str], emit: Callable[[Event], None], stopped: Callable[[], Literal["", "stop", "leave"]]
-) -> None:
+def _go(shard: Shard, emit: Callable[[Event], None], gate: _Gate) -> None:
     found = shard.project.load(shard.hosts)
     transport = Transport(shard.project.connecting)
     transport.prepare([config.host.login for config in found.configs])
@@ -156,27 +184,11 @@ def _go(
     runs = [
         HostRun(run_context, config, config.rollout_options and config.rollout_options[1]) for config in found.configs
     ]
-
-    def work(run: HostRun, member: Member) -> None:
-        run.waits = member.waits
-        if stopped():
-            run.skip("no further host is processed")
-            return
-        if shard.preview:
-            run.preview(keep=False)
-            return
-        run.whole()
-        if run.good:
-            run.release()
-            emit(Event(GOOD, run.config.host.name, {"status": run.good}))
-            left.discard(run.config.host.name)
-
-    shift = Shift(runs, work, request.forks)
+    hosts = _Hosts(runs, gate, shard.preview)
     try:
-        while not shift.wait(0.5):
-            if stopped() == "leave":
-                for run in runs:
-                    run.cut()
+        process(hosts, len(hosts), request.forks)
+        for run in hosts.left:
+            run.skip(gate.stopped)
     finally:
         transport.close()
 

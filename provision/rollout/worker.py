@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import itertools
 import os
+import pickle
 import queue
 import signal
+import socket
+import struct
 import threading
 import traceback
 from collections.abc import Iterator, Mapping
@@ -21,32 +24,101 @@ from typing import Any
 from msgspec.structs import replace
 
 from provision.model import Event, Plan, Platform
-from provision.planning import planfile
-from provision.rollout.fanout import HEED, Here
-from provision.rollout.host_run import GOOD, HostRun
-from provision.rollout.pipe import Closed, Pipe
+from provision.rollout.fanout import ThreadFanOut, process
+from provision.rollout.host_run import GOOD, HostRun, with_entry
 from provision.rollout.pulls import Pulls
 from provision.rollout.run_request import Published
-from provision.rollout.worker_pool import Member, Shift
 from provision.secrets.secret import mask
 
-#: The name of the place that a host holds while it restarts.
-RESTART = "restart"
+_LENGTH = struct.Struct(">Q")
+_PIECE = 1 << 18
+
+
+class Closed(Exception):
+    """The other process has ended."""
+
+
+class Channel:
+    """One end of the pipe between the controller and a worker. Several threads may send; one thread receives.
+
+    Both ends are processes of one run, forked from each other: nothing else can write into the pipe. A connection of
+    ``multiprocessing`` reads twice for each message. Each read waits for the other threads of a busy worker, and two
+    processes were no faster than one.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._lock = threading.Lock()
+        self._waiting = bytearray()
+        self._rest = bytearray()
+
+    def send(self, *message: Any) -> None:
+        """Send one message, after those that wait. Raises :class:`Closed`."""
+        self._add(message)
+        self.flush()
+
+    def send_later(self, *message: Any) -> None:
+        """Send one message together with the next one, so that the other process wakes up only once."""
+        self._add(message)
+
+    def flush(self) -> None:
+        """Send the messages that wait. Raises :class:`Closed`."""
+        with self._lock:
+            if not self._waiting:
+                return
+            try:
+                self.sock.sendall(self._waiting)
+            except OSError as error:
+                raise Closed from error
+            self._waiting.clear()
+
+    def _add(self, message: tuple[Any, ...]) -> None:
+        data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+        with self._lock:
+            self._waiting += _LENGTH.pack(len(data))
+            self._waiting += data
+
+    def receive(self) -> list[tuple[Any, ...]]:
+        """Wait until something has arrived, and return the messages that are complete. Raises :class:`Closed`."""
+        try:
+            data = self.sock.recv(_PIECE)
+        except OSError as error:
+            raise Closed from error
+        if not data:
+            raise Closed
+        self._rest += data
+        found: list[tuple[Any, ...]] = []
+        at = 0
+        while len(self._rest) >= at + _LENGTH.size:
+            (size,) = _LENGTH.unpack_from(self._rest, at)
+            end = at + _LENGTH.size + size
+            if len(self._rest) < end:
+                break
+            found.append(pickle.loads(memoryview(self._rest)[at + _LENGTH.size : end]))  # noqa: S301 - see above
+            at = end
+        del self._rest[:at]
+        return found
+
+    def close(self) -> None:
+        self.sock.close()
 
 
 class Worker:
-    """``forks`` is the number of concurrent hosts in this process, ``processes`` the number of all processes."""
+    """``forks`` is the number of concurrent hosts in this process, ``processes`` the number of all processes.
 
-    def __init__(self, pipe: Pipe, runs: Mapping[str, HostRun], forks: int, processes: int) -> None:
-        self._pipe, self._runs, self._forks = pipe, runs, forks
+    It is the :class:`~provision.rollout.fanout.Turn` that it processes.
+    """
+
+    def __init__(self, channel: Channel, runs: Mapping[str, HostRun], forks: int, processes: int) -> None:
+        self._channel, self._runs, self._forks = channel, runs, forks
         self._commands: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
         self._numbers = itertools.count()
         self._answers: dict[int, queue.SimpleQueue[Any]] = {}
-        self._leaving = False
+        self.preview = self.keep = self.leaving = False
         #: the numbers of the platforms that the controller knows
         self._platforms: dict[Platform, int] = {}
-        self._published = _Published(self)
-        self._here = Here()
+        self._published = _Published(channel)
+        self._fan_out = ThreadFanOut(forks)
         first = next(iter(runs.values())).run_context
         self._transport, self._salt = first.transport, first.options.salt
         self._transport.share(processes, self._ask)
@@ -54,7 +126,6 @@ class Worker:
             first,
             request=replace(first.request, forks=forks),
             emit=self._emit,
-            restarts=_Restarts(self),
             pulls=Pulls(self.place),
             published=self._published,
         )
@@ -71,14 +142,14 @@ class Worker:
         try:
             while (command := self._commands.get())[0] != "end":
                 getattr(self, f"_{command[0]}")(*command[1:])
-                self._pipe.send("idle")
+                self._channel.send("idle")
             for run in self._runs.values():
                 run.release()
             self._transport.close()
         except Closed:
             os._exit(1)
         except BaseException:
-            self._pipe.send("error", mask(traceback.format_exc()))
+            self._channel.send("error", mask(traceback.format_exc()))
             os._exit(1)
         os._exit(0)
 
@@ -86,46 +157,35 @@ class Worker:
 
     def _turn(self, preview: bool, keep: bool, count: int) -> None:
         """Process up to ``count`` hosts, one after the other, each when the controller names it."""
-        active: dict[str, HostRun] = {}
-        none_left = threading.Event()
-
-        def work(ticket: int, member: Member) -> None:
-            answer = None if none_left.is_set() else self.call("next")
-            if answer is None:
-                none_left.set()
-                return
-            name, entry = answer
-            run = self._runs[name]
-            run.waits = member.waits
-            active[name] = run
-            if entry is not None:
-                run.approve(entry)
-            if preview:
-                run.preview(keep)
-            else:
-                run.whole()
-                if run.good and not run.done:
-                    self._emit(Event(GOOD, name, {"status": run.good}))
-            del active[name]
-            self._pipe.send_later("ended", name, run.kept)
-
-        shift = Shift(range(count), work, self._forks)
-        while not shift.wait(HEED):
-            self._pipe.flush()
-            if none_left.is_set():
-                shift.cancel()
-            if self._leaving:
-                for run in list(active.values()):
-                    run.cut()
+        self.preview, self.keep = preview, keep
+        process(self, count, self._forks)
 
     def _verify(self, names: list[str], suites: tuple[str, ...]) -> None:
-        self._here.verify([self._runs[name] for name in names], suites)
+        self._fan_out.verify([self._runs[name] for name in names], suites)
 
     def _release(self, names: list[str]) -> None:
-        self._here.release([self._runs[name] for name in names])
+        self._fan_out.release([self._runs[name] for name in names])
 
     def _prove(self, names: list[str]) -> None:
-        self._here.prove([self._runs[name] for name in names])
+        self._fan_out.prove([self._runs[name] for name in names])
+
+    # -- the turn --
+
+    def next(self) -> HostRun | None:
+        if (answer := self.call("next")) is None:
+            return None
+        name, entry = answer
+        if entry is not None:
+            self._runs[name].approve(entry)
+        return self._runs[name]
+
+    def ended(self, run: HostRun) -> None:
+        if not self.preview:
+            run.report_good()
+        self._channel.send_later("ended", run.config.host.name, run.kept)
+
+    def heed(self) -> None:
+        self._channel.flush()
 
     # -- the controller --
 
@@ -134,11 +194,11 @@ class Worker:
         to read."""
         try:
             while True:
-                for word, *rest in self._pipe.receive():
+                for word, *rest in self._channel.receive():
                     if word == "answer":
                         self._answers.pop(rest[0]).put(rest[1])
                     elif word == "leave":
-                        self._leaving = True
+                        self.leaving = True
                     elif word == "published":
                         self._published.received(rest[0])
                     else:
@@ -152,11 +212,8 @@ class Worker:
         number = next(self._numbers)
         answer: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._answers[number] = answer
-        self._pipe.send(word, number, *words)
+        self._channel.send(word, number, *words)
         return answer.get()
-
-    def send(self, word: str, *words: Any) -> None:
-        self._pipe.send(word, *words)
 
     def _ask(self, subject: str, prompt: str, once: bool, until: float) -> str | None:
         answer: str | None = self.call("ask", subject, prompt, once, until)
@@ -169,18 +226,16 @@ class Worker:
         try:
             yield
         finally:
-            self.send("free", name)
+            self._channel.send("free", name)
 
     def _emit(self, event: Event) -> None:
         # Sent with the question for the next host, or by the main thread within ``HEED`` seconds.
-        send = self._pipe.send_later if event.name in ("host.begin", "host.done", GOOD) else self._pipe.send
+        send = self._channel.send_later if event.name in ("host.begin", "host.done", GOOD) else self._channel.send
         if event.name == "host.plan" and isinstance(plan := event.data["plan"], Plan):
             if plan == Plan(plan.host, plan.platform):
-                self._pipe.send_later("unchanged", plan.host, self._number(plan.platform))
+                self._channel.send_later("unchanged", plan.host, self._number(plan.platform))
                 return
-            # A secret that is derived while a host is compiled is known in this process only.
-            entry = planfile.entry(plan, self._salt)
-            event = replace(event, data={**event.data, "plan": replace(plan, entry=entry)})
+            event = with_entry(event, self._salt)
         # Its fields cost half as much as the event itself.
         send("event", event.name, event.host, event.data)
 
@@ -190,35 +245,22 @@ class Worker:
         number = self._platforms.get(platform)
         if number is None:
             number = next(self._numbers)
-            self._pipe.send_later("platform", number, platform)
+            self._channel.send_later("platform", number, platform)
             self._platforms[platform] = number
         return number
-
-
-class _Restarts:
-    """A lock that a host holds while it restarts: one host of all processes at a time."""
-
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-
-    def __enter__(self) -> None:
-        self._worker.call("take", RESTART, 1)
-
-    def __exit__(self, *error: object) -> None:
-        self._worker.send("free", RESTART)
 
 
 class _Published(Published):
     """Shares the images that hosts have pushed with the other processes."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, channel: Channel) -> None:
         super().__init__()
-        self._worker = worker
+        self._channel = channel
 
     def add(self, digests: Mapping[str, str]) -> None:
         super().add(digests)
         if digests:
-            self._worker.send("published", dict(digests))
+            self._channel.send("published", dict(digests))
 
     def received(self, digests: Mapping[str, str]) -> None:
         super().add(digests)

@@ -13,9 +13,8 @@ from provision.load import Loaded
 from provision.model import Event, Failure, Plan
 from provision.remote.script import RUNS
 from provision.remote.transaction import new_run
-from provision.rollout.goal import Goal
 from provision.rollout.roll_out import Rollout
-from provision.rollout.run_request import RunRequest
+from provision.rollout.run_request import Goal, RunRequest
 from provision.secrets.disclosure import new_salt
 from provision.transport.observed import Observed
 from provision.transport.shell import Shell
