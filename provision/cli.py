@@ -184,6 +184,9 @@ def _unknown_arguments(top: argparse.ArgumentParser, command: str, words: list[s
         if not word.startswith("-"):
             say(f"{parser.prog}: unexpected argument {line(word)} ({parser.prog} --help explains the arguments)")
             continue
+        if name in parser._option_string_actions:  # an option of the command, behind its action
+            say(f"{parser.prog}: {line(name)} comes before the action: {parser.prog} {line(name)} ... ACTION")
+            return 1
         hint = _INSTEAD.get(name) or nearest(name, parser._option_string_actions)
         told = f"{hint}; " if hint else ""
         say(f"{parser.prog}: unknown option {line(name)} ({told}{parser.prog} --help explains the arguments)")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from provision.commands import clustering, options, running, selection
 from provision.commands.authorities import renew
+from provision.errors import UsageError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,8 +68,6 @@ def changing(parser: argparse.ArgumentParser) -> None:
 
 def may_ask(args: argparse.Namespace) -> None:
     if not args.yes and (args.json or args.plain or not (sys.stdin.isatty() and sys.stdout.isatty())):
-        from provision.errors import UsageError
-
         raise UsageError(
             f"{args.command} asks before it changes anything; without a terminal, with --json or --plain it needs --yes"
         )
@@ -77,8 +76,6 @@ def may_ask(args: argparse.Namespace) -> None:
 def run(args: argparse.Namespace) -> int:
     may_ask(args)
     if args.signers is not None and args.plan is None:
-        from provision.errors import UsageError
-
         raise UsageError("--signers needs --plan FILE")
     from provision.catalog import Options
     from provision.rollout.run_request import Goal

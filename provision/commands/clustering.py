@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from provision.commands import options as given
+from provision.errors import UsageError
 
 if TYPE_CHECKING:
     from provision.catalog import Options
@@ -18,17 +19,11 @@ if TYPE_CHECKING:
 def check(args: argparse.Namespace) -> None:
     """Check the command line alone, before the operator is asked for a password."""
     if getattr(args, "cluster", None) is not None and (args.ask_pass or args.ask_become_pass):
-        from provision.errors import UsageError
-
         raise UsageError("--cluster sends no password to workers: they log in with their own keys")
     if getattr(args, "cluster", None) is not None and args.processes is not None:
-        from provision.errors import UsageError
-
         raise UsageError("--processes is for this machine: a cluster has its own number of workers")
     asked = args.ask_vault_pass or any(id.endswith("@prompt") for id in args.vault_id)
     if getattr(args, "cluster", None) is not None and asked:
-        from provision.errors import UsageError
-
         raise UsageError(
             "--cluster sends no vault password to workers: give --vault-id ID@FILE, with the file on each worker"
         )
@@ -51,7 +46,6 @@ def _cluster(args: argparse.Namespace, options: Options, request: RunRequest, fo
     this machine."""
     if getattr(args, "cluster", None) is None:
         return None
-    from provision.errors import UsageError
 
     try:
         from provision.rollout.cluster import Address, Cluster

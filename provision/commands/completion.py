@@ -11,6 +11,7 @@ import os
 import sys
 from pathlib import Path
 
+from provision.errors import UsageError
 from provision.lines import lines_of
 from provision.visible import say, show
 
@@ -29,8 +30,6 @@ def script(shell: str) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """Raises :class:`UsageError` for an unknown shell, and for a file that provision must not replace."""
-    from provision.errors import UsageError
-
     shell = args.completion or Path(os.environ.get("SHELL", "")).name
     if shell not in SHELLS:
         raise UsageError(f"--completion: $SHELL names none of {', '.join(SHELLS)}; give the shell's name")
@@ -48,8 +47,6 @@ def run(args: argparse.Namespace) -> int:
 def _write(file: Path, text: str) -> bool:
     """Write the script; return whether the file has changed. Raises :class:`UsageError` for a file that provision did
     not write, and for a link, which leads to a file of another program."""
-    from provision.errors import UsageError
-
     if file.is_symlink():
         raise UsageError(f"{file} is a link, and is not replaced (remove it, or use `provision --completion` and >)")
     if file.exists():

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from provision.errors import UsageError
 from provision.visible import show
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ def run(args: argparse.Namespace) -> int:
 def _explained(word: str) -> str:
     """The text about one word. Raises :class:`UsageError` for an unknown one."""
     from provision import distros
-    from provision.errors import UsageError
     from provision.explanations import CODES, KINDS
     from provision.lint.rules import RULES
     from provision.text.yamlfile import nearest

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from provision.commands import dialog, options
+from provision.errors import UsageError
 from provision.visible import line, say, show
 
 if TYPE_CHECKING:
@@ -69,7 +70,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from provision.errors import UsageError
     from provision.project import starter
 
     _may_write(args.folder, starter.files(starter.Answers()))
@@ -93,8 +93,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _may_write(folder: Path, files: dict[Path, bytes]) -> None:
     """Raises ``UsageError`` before anything is asked or written."""
-    from provision.errors import UsageError
-
     for name in files:
         if (folder / name).is_symlink() or (folder / name).exists():
             raise UsageError(f"{folder / name} is already there; init overwrites nothing")
@@ -120,8 +118,6 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _parsed(option: str, text: str, parse: Callable[[str], T]) -> T:
-    from provision.errors import UsageError
-
     try:
         return parse(text)
     except ValueError as error:
@@ -130,7 +126,6 @@ def _parsed(option: str, text: str, parse: Callable[[str], T]) -> T:
 
 def _fastest() -> str:
     from provision.commands.mirror_speed import measured
-    from provision.errors import UsageError
     from provision.project.mirrors import MIRRORS
 
     found = measured(MIRRORS)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import fnmatch
 from typing import TYPE_CHECKING
 
 from provision.commands import options
+from provision.errors import Note, SpecError, UsageError
 from provision.visible import json_text, line, show
 
 if TYPE_CHECKING:
@@ -36,7 +38,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from provision.errors import Note
     from provision.inventory import Inventory
 
     folder = Path(args.playbook).parent
@@ -66,7 +67,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _host(known: Inventory, name: str) -> str:
-    from provision.errors import UsageError
     from provision.text.yamlfile import nearest
 
     if name not in known.tree.hosts:
@@ -77,9 +77,6 @@ def _host(known: Inventory, name: str) -> str:
 
 def _groups(known: Inventory, pattern: str) -> list[str]:
     """The groups of a pattern, without those that are shown below another one of them already."""
-    import fnmatch
-
-    from provision.errors import UsageError
     from provision.text.yamlfile import nearest
 
     found = [name for name in known.tree.groups if fnmatch.fnmatchcase(name, pattern)]
@@ -90,7 +87,6 @@ def _groups(known: Inventory, pattern: str) -> list[str]:
 
 
 def _check(args: argparse.Namespace, known: Inventory) -> None:
-    from provision.errors import SpecError
     from provision.inventory.check import check
     from provision.transport.ssh_config import Resolver
     from provision.transport.target import question, target

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import sys
 
 from provision.commands import options
+from provision.errors import UsageError
 from provision.visible import say, show
 
 
@@ -32,10 +35,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    import os
-    import re
-
-    from provision.errors import UsageError
     from provision.lab.labs import Lab
 
     if not re.fullmatch(r"[a-z]([a-z0-9-]{0,14}[a-z])?", args.lab):

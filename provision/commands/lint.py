@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.commands import options
+from provision.errors import SpecError, UsageError
 from provision.visible import say, show
 
 if TYPE_CHECKING:
@@ -61,8 +62,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from provision.errors import SpecError, UsageError
-
     if not args.fix and _STANDARD_INPUT not in args.files:
         return _lint(args)
     try:
@@ -73,7 +72,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _lint(args: argparse.Namespace) -> int:
-    from provision.errors import SpecError, UsageError
     from provision.lint import unchecked
     from provision.lint.output_formats import FORMATS
     from provision.lint.rules import RULES
@@ -149,7 +147,6 @@ def _fixed(file: Path, args: argparse.Namespace, engine: Version) -> list[Findin
 
 def _engine(args: argparse.Namespace) -> Version:
     from provision.dockerd.daemon_keys import NEWEST, version
-    from provision.errors import UsageError
 
     engine = version(args.engine) if args.engine else NEWEST
     if engine is None:
@@ -158,7 +155,6 @@ def _engine(args: argparse.Namespace) -> Version:
 
 
 def _playbook(file: Path, args: argparse.Namespace) -> list[Finding]:
-    from provision.errors import SpecError
     from provision.lint import project
     from provision.load import load
 

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from provision.commands import options, running
+from provision.errors import UsageError
 
 if TYPE_CHECKING:
     from provision.model import Event
@@ -17,7 +18,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from provision.errors import UsageError
     from provision.project import lockfile
     from provision.rollout.run_request import Goal
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import getpass
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from provision.errors import Note, UsageError
+from provision.visible import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from provision.errors import Note
     from provision.inventory.sources import Reading
     from provision.load import Logins
     from provision.text.yamlfile import Map
@@ -204,8 +209,6 @@ def clustering(parser: argparse.ArgumentParser) -> None:
 def no_address(url: str) -> str:
     """Why provision cannot post to a URL, or an empty text. The text contains no part of the URL, which may hold a
     token."""
-    from urllib.parse import urlsplit
-
     try:
         parts = urlsplit(url)
         known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -298,8 +301,6 @@ def reading(args: argparse.Namespace, untrusted: Path | None = None) -> Reading:
 
 def warn(notes: Iterable[Note]) -> None:
     """Print what was skipped."""
-    from provision.visible import say
-
     for note in notes:
         if note.loud:
             say(f"provision: warning: {note}")
@@ -310,9 +311,6 @@ def extra_vars(words: list[str]) -> Map:
 
     Raises a :class:`~provision.errors.ProvisionError` for any other form, and for the token of a secret.
     """
-    import shlex
-
-    from provision.errors import UsageError
     from provision.secrets import secret
     from provision.text import limits
     from provision.text.merge import refine
@@ -349,10 +347,6 @@ def extra_vars(words: list[str]) -> Map:
 
 
 def _asked(question: str) -> str:
-    import getpass
-
-    from provision.errors import UsageError
-
     try:
         return getpass.getpass(f"{question}: ")
     except EOFError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 
 from provision.commands import options, running
+from provision.errors import UsageError, Where
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +18,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from provision.catalog import Options
-    from provision.errors import UsageError, Where
     from provision.inventory import Inventory
     from provision.load import Loaded
     from provision.project.host_config import Context, declare

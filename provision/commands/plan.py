@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provision.commands import clustering, options, running
 from provision.commands.authorities import announce
 from provision.commands.reporters import whoami, writable
+from provision.errors import UsageError
 
 if TYPE_CHECKING:
     from provision.load import Loaded
@@ -35,8 +37,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from provision.errors import UsageError
-
     if args.sign is not None and args.out is None:
         raise UsageError("--sign needs --out FILE")
     if args.sign is not None and not args.sign.is_file():
@@ -99,8 +99,6 @@ class _Plans:
             self.hosts[event.host] = planfile.entry(plan, self.salt)
 
     def write(self) -> None:
-        from datetime import UTC, datetime
-
         from provision.inventory import program
         from provision.planning import planfile
         from provision.secrets import signing

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from provision.commands import options, running
 from provision.commands.authorities import announce
+from provision.errors import UsageError
 from provision.visible import say, show
 
 
@@ -27,7 +28,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from provision.catalog import Options, compile_catalog, contents
-    from provision.errors import UsageError
     from provision.text.yamlfile import nearest
 
     found = running.loaded(args, prepare=announce, foresees=True)
@@ -61,7 +61,6 @@ def _show(content: bytes) -> None:
 
 def _platform(name: str, extra):  # type: ignore[no-untyped-def]  # distros' and model's classes, imported late
     from provision.distros import example, find, ids, newest, platform
-    from provision.errors import UsageError
     from provision.text.yamlfile import nearest
 
     id, *more = name.split(":")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import os
 import sys
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provision.commands import options
+from provision.errors import UsageError
 from provision.visible import discard, say, told
 
 if TYPE_CHECKING:
@@ -116,8 +118,6 @@ class Listeners:
         if not hasattr(args, "webhook") or not (url := args.webhook or os.environ.get("PROVISION_WEBHOOK")):
             return None
         if problem := options.no_address(url):
-            from provision.errors import UsageError
-
             raise UsageError(f"PROVISION_WEBHOOK {problem}")
         from provision.report.webhook import Webhook
 
@@ -145,8 +145,6 @@ def visibly(listener: Callable[[Shown], None]) -> Callable[[Event], None]:
 def writable(path: Path) -> Path:
     """Check now that a file can be written: the end of the run is too late to find out."""
     import tempfile
-
-    from provision.errors import UsageError
 
     if path.is_dir():
         raise UsageError(f"{path} cannot be written: it is a directory")
@@ -203,8 +201,6 @@ def journal(args: argparse.Namespace, request: RunRequest, found: Loaded) -> Cal
     try:
         return Journal(args.playbook, request.run, head)
     except OSError as error:
-        from provision.errors import UsageError
-
         raise UsageError(
             f"the journal of the run cannot be written: {told(error)}; make the directory of the playbook writable"
             " (no host was touched)"
@@ -212,7 +208,6 @@ def journal(args: argparse.Namespace, request: RunRequest, found: Loaded) -> Cal
 
 
 def whoami() -> str:
-    import getpass
     import socket
 
     return f"{getpass.getuser()}@{socket.gethostname()}"

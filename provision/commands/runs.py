@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.commands import options, running, selection
+from provision.errors import UsageError
 from provision.visible import say
 
 if TYPE_CHECKING:
@@ -58,8 +59,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _words(words: list[str]) -> tuple[str | None, Path]:
     """The run to show, and the playbook."""
-    from provision.errors import UsageError
-
     rest = words
     shown = None
     if words[:1] == ["show"]:

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from provision.commands import options
+from provision.errors import UsageError
 from provision.visible import say, show
 
 
@@ -63,7 +64,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _edited(text: str) -> str:
     """Open the operator's own editor on a file that only the operator can read, in memory where possible."""
-    from provision.errors import UsageError
     from provision.secrets.private_file import write_private
 
     place = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - mode 0600, and removed at the end

@@ -7,6 +7,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from provision.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -25,7 +27,6 @@ def resumed(args: argparse.Namespace, found: Loaded) -> str:
         _only_failed(args, args.limit_failed, found)
     if args.resume is None:
         return ""
-    from provision.errors import UsageError
     from provision.report.journal import broken_off
 
     known = [run for run in broken_off(args.playbook) if args.resume in ("", run.name)]
@@ -59,7 +60,6 @@ def approved_plan(args: argparse.Namespace) -> PlanFile | None:
 def approved_entries(args: argparse.Namespace, plan: PlanFile, found: Loaded) -> dict[str, dict[str, Any]]:
     """The plan file's entry of each host; only its hosts are kept. Raises :class:`UsageError` where the rollout would
     differ from the planned one."""
-    from provision.errors import UsageError
     from provision.planning import planfile
 
     known = {config.host.name for config in found.configs}
@@ -105,8 +105,6 @@ def same_places(args: argparse.Namespace, plan: PlanFile, found: Loaded, ways: T
 
 
 def _same_logins(args: argparse.Namespace, others: dict[str, list[str]]) -> None:
-    from provision.errors import UsageError
-
     found = [f"{name}: {'; '.join(texts)}" for name, texts in others.items() if texts]
     if found:
         more = f" | and {len(found) - 3} more hosts" if len(found) > 3 else ""
@@ -118,8 +116,6 @@ def _same_logins(args: argparse.Namespace, others: dict[str, list[str]]) -> None
 
 def _only_failed(args: argparse.Namespace, name: str, found: Loaded) -> None:
     """Keep only the hosts that a run did not bring into the desired state."""
-    from provision.errors import UsageError
-
     failed = recorded(args.playbook, name).failed
     found.configs[:] = [config for config in found.configs if config.host.name in failed]
     if not found.configs:
@@ -128,7 +124,6 @@ def _only_failed(args: argparse.Namespace, name: str, found: Loaded) -> None:
 
 def recorded(playbook: Path, name: str) -> Run:
     """A run of the playbook's journal; ``last`` is the newest."""
-    from provision.errors import UsageError
     from provision.report.journal import runs
     from provision.text.yamlfile import nearest
 

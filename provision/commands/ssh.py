@@ -8,6 +8,7 @@ import os
 import shutil
 
 from provision.commands import options
+from provision.errors import UsageError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +18,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from provision.errors import UsageError
     from provision.inventory import Inventory
     from provision.secrets import secret
     from provision.text.yamlfile import nearest

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from provision import __version__
 from provision.commands import options
+from provision.errors import ProvisionError, UsageError
 from provision.visible import line, show, told
 
 if TYPE_CHECKING:
@@ -55,8 +56,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from provision.errors import UsageError
-
     path = args.output or Path(f"provision-support-{time.strftime('%Y%m%d-%H%M%S')}.tar.gz")
     files, left = collected(args)
     try:
@@ -83,7 +82,6 @@ def _write(file: io.BufferedWriter, files: dict[str, str]) -> None:
 def collected(args: argparse.Namespace) -> tuple[dict[str, str], dict[str, str]]:
     """The files of the bundle, and those that were left out with the reason."""
     from provision.commands.controller import checks
-    from provision.errors import ProvisionError
     from provision.secrets import secret
     from provision.secrets.redaction import Redactor
     from provision.spec import Spec

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from provision.commands import options, running
 from provision.commands.reporters import reporter, visibly
+from provision.errors import UsageError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +37,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from provision.errors import UsageError
     from provision.text.yamlfile import nearest
 
     found = running.loaded(args)
