@@ -167,6 +167,23 @@ class Loading(Struct, frozen=True):
     proven: bool = False
 
 
+class Effect(Struct, frozen=True):
+    """How a running service loads the change of some watched files (``verb``) and why; ``undo`` and ``undo_why`` are
+    the same for a rollback.
+
+    ``live`` says whether the old file has docker's live-restore. ``bridge`` are changed keys of docker's bridge; a
+    daemon ignores them while containers run under live-restore. ``proven`` is the same as in :class:`Loading`.
+    """
+
+    verb: str
+    why: str = ""
+    undo: str = "restart"
+    undo_why: str = ""
+    live: bool = False
+    bridge: tuple[str, ...] = ()
+    proven: bool = False
+
+
 class Kept(NamedTuple):
     """What the host must keep to undo a step: a kind that a resource declares, a key and a value."""
 

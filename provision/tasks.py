@@ -13,7 +13,6 @@ They raise :class:`~provision.transport.ssh.HostError` when the host fails.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,17 +25,17 @@ from msgspec.structs import replace
 from provision import distros
 from provision.catalog import Options, compile_catalog, compile_catalogs
 from provision.distros import custom
-from provision.dockerd.daemon_json import BRIDGE, daemon_json, data_root, health
-from provision.dockerd.daemon_keys import NEWEST, version
+from provision.engine import doctor, impact
+from provision.engine.daemon_json import data_root, health
+from provision.engine.steps import LOOK_BRIDGE
 from provision.lines import BLANK, lines_of
-from provision.model import Call, Event, Impact, Plan, Platform, Resource
-from provision.planning import doctor, rollback
-from provision.planning.impact import bridge_blocked, daemon_restarts, impacts, rollback_impacts
+from provision.model import Call, Event, Plan, Platform, Resource
+from provision.planning import rollback
 from provision.planning.plan import Inspection, drift, inspection, inspection_of
 from provision.planning.prepare import work
 from provision.project.host_config import Context, HostConfig
 from provision.project.memo import Same
-from provision.remote.frames import number, rows
+from provision.remote.frames import number
 from provision.remote.protocol import Seen, WireError
 from provision.remote.script import OWN, RUNS, Looks, look_script, receipt_script
 from provision.remote.transaction import new_run
@@ -107,64 +106,15 @@ def look(
         raise HostError("unsuited", str(error)) from error
     except ValueError as error:
         raise HostError("spec", str(error)) from error
-    plan = replace(found.plan, impacts=impacts(found.plan, {}, survive=True))
-    if daemon_restarts(plan.impacts) or rollback_impacts(plan, {}):
-        running = _containers(connection, config, replace(found, plan=plan), deadline)
-        plan = _bridged(config, replace(plan, impacts=impacts(plan, running.names, running.survive)), running)
-        plan = replace(plan, rollback_impacts=rollback_impacts(plan, running.names))
+    plan = replace(found.plan, impacts=impact.impacts(found.plan, {}, survive=True))
+    if impact.restarts(plan):
+        containers, _ = _see(connection, config, _everywhere(config, impact.LOOK), deadline)
+        try:
+            with _judging():
+                plan = impact.with_containers(plan, config.spec.engine, containers)
+        except ValueError as error:
+            raise HostError("spec", str(error)) from error
     return replace(found, plan=plan)
-
-
-class _Running(Struct, frozen=True):
-    """Containers that run, by name, with their restart policy; whether they ``survive`` a restart of the daemon; and
-    the names of those that remove themselves when they are stopped."""
-
-    names: dict[str, str]
-    survive: bool
-    lost: tuple[str, ...]
-
-
-def _bridged(config: HostConfig, plan: Plan, running: _Running) -> Plan:
-    """The plan, with the steps and impacts that a change of docker's bridge needs. Raises :class:`HostError` where the
-    bridge must not change."""
-    keys = bridge_blocked(plan)
-    if not (keys and running.names and running.survive and config.spec.engine is not None):
-        return plan
-    names = ", ".join(sorted(running.names))
-    if config.spec.engine.bridge_change == "refuse":
-        raise HostError(
-            "spec",
-            f"engine.daemon: {keys}: dockerd does not change its bridge while containers run under live-restore "
-            f"({names}); stop them, or declare engine.bridge_change: stop",
-        )
-    if running.lost:
-        raise HostError(
-            "spec",
-            f"engine.daemon: {keys}: the containers have to be stopped for it, and those with --rm "
-            f"would be removed when they stop: {', '.join(running.lost)}",
-        )
-    stopped = Impact("stop", "containers", f"are stopped and started again, for {keys}: {names}")
-    return replace(plan, impacts=(*plan.impacts, stopped))
-
-
-_CONTAINER = re.compile(r"(\S+) (\S*) (\S*)")
-
-
-def _containers(connection: Connection, config: HostConfig, found: Inspection, deadline: float) -> _Running:
-    """The containers of a daemon that the plan restarts, or that a rollback may restart (one more exec)."""
-    report, _ = _see(connection, config, _everywhere(config, Call("look_containers")), deadline)
-    with _judging():
-        live, text = report.fields("containers")
-        found_rows = [line.groups() for line in rows(text, _CONTAINER, "a container, its policy and its end")]
-    declared = (daemon_json(config.spec.engine) if config.spec.engine else None) or {}
-    # The plan switches live-restore on by a reload before the restart, unless a package restarts the daemon earlier.
-    verbs = {call.loading.verb for one in found.plan.changes for call in one.calls if call.loading is not None}
-    first = not verbs.isdisjoint(("live-restart", "bridge-restart"))
-    packages = any(one.level == "restart" and one.subject.startswith("packages") for one in found.plan.impacts)
-    survive = declared.get("live-restore") is True and (live == "true" or (first and not packages))
-    names = {name.removeprefix("/"): policy for name, policy, _ in found_rows}
-    lost = tuple(sorted(name.removeprefix("/") for name, _, removes in found_rows if removes == "true"))
-    return _Running(names, survive, lost)
 
 
 @task
@@ -183,7 +133,7 @@ def look_back(
         return _see(connection, config, _everywhere(config, *calls), deadline)
 
     # look_files has no path here: look_run uses its functions.
-    record, platform = see([Call("look_run", (RUNS, run)), Call("look_bridge", (BRIDGE,)), Call("look_files")])
+    record, platform = see([Call("look_run", (RUNS, run)), LOOK_BRIDGE, Call("look_files")])
     try:
         desired = compile_catalog(config, platform, context, options)
         with _judging():
@@ -194,7 +144,8 @@ def look_back(
             found = inspection_of(config.host.name, platform, wanted, report.salted(options.salt), desired)
     except Unfixable as error:
         raise HostError("unsuited", str(error)) from error
-    return replace(found, plan=replace(found.plan, impacts=impacts(found.plan, {}, survive=True)), notes=notes)
+    plan = replace(found.plan, impacts=impact.impacts(found.plan, {}, survive=True))
+    return replace(found, plan=plan, notes=notes)
 
 
 @task
@@ -232,18 +183,10 @@ def receipt(connection: Connection, config: HostConfig, run: str, verb: Verb, de
 @task
 def examine(connection: Connection, config: HostConfig, deadline: float | None = None) -> list[doctor.Verdict]:
     """Check whether the host suits its spec (one exec). Changes nothing, and needs nothing to be installed."""
-    engine = config.spec.engine
-    daemon = (daemon_json(engine) if engine else None) or {}
-    containerd = engine.containerd_root if engine else None
     deadline = deadline or time.monotonic() + DEADLINE
-    script = _everywhere(config, Call("look_doctor", doctor.folders(daemon, containerd)))
-    report, platform = _see(connection, config, script, deadline)
-    packaged = distros.packaged(platform, engine.source if engine else None)
-    # The version of a distribution's engine is not known here; Docker's repository has the newest.
-    newest = NEWEST if packaged is not None and packaged.parts is distros.DOCKER else None
-    comes = version(engine.version) if engine and engine.version else newest
+    report, platform = _see(connection, config, _everywhere(config, doctor.look(config.spec.engine)), deadline)
     with _judging():
-        return doctor.examine(report, platform, daemon, time.time(), date.today(), comes, containerd)
+        return doctor.judged(report, platform, config.spec.engine, time.time(), date.today())
 
 
 @task
@@ -343,7 +286,7 @@ def fix(
         found.forget,
         config.spec.risky,
         changing.confirm_within,
-        health(config.spec.engine) if config.spec.engine is not None else ("0",),
+        health(config.spec.engine),
         changing.max_impact,
         found.secrets,
         data_root(config.spec.engine) if config.spec.engine is not None else "",

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from provision.dockerd.daemon_keys import Version, keys, version
+from provision.engine.keys import Version, keys, version
 from provision.lint.daemon_file import lint_text
 from provision.lint.finding import Finding
 from provision.visible import show

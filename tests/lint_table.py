@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 from msgspec import Struct
 
-from provision.dockerd.daemon_keys import version
+from provision.engine.keys import version
 from provision.lint.daemon_file import lint_text
 from provision.lint.finding import Finding
 from provision.visible import show

@@ -74,7 +74,7 @@ def _container(report: Any) -> None:
 
 
 def test_a_daemon_json_that_is_nested_too_deeply_counts_as_invalid() -> None:
-    from provision.dockerd.daemon_json import agrees, same
+    from provision.engine.daemon_json import agrees, same
 
     assert same(DEEP.encode()) is None
     assert not agrees({"mtu": 1}, DEEP)
@@ -96,7 +96,7 @@ def test_a_daemon_json_that_is_nested_too_deeply_counts_as_invalid() -> None:
 def test_the_data_root_is_compared_as_dockerd_resolves_it(
     shown: str, resolved: str, more: dict[str, Any], agreed: bool
 ) -> None:
-    from provision.dockerd.daemon_json import agrees
+    from provision.engine.daemon_json import agrees
 
     answer = json.dumps({"ServerVersion": "29", "DockerRootDir": shown}) + f"\n{resolved}"
     assert agrees({"data-root": "/srv/docker", **more}, answer) is agreed

@@ -28,7 +28,7 @@ LAYERS = [
     ("distros",),
     ("remote",),
     ("spec",),
-    ("dockerd",),
+    ("engine",),
     ("steps",),
     ("inventory", "resources"),
     ("project",),

@@ -19,8 +19,8 @@ from provision import cli
 from provision.catalog import Options, compile_catalog, contents
 from provision.commands import options, render
 from provision.distros.table import Distribution, rows
-from provision.dockerd.daemon_keys import NEWEST
-from provision.dockerd.image_store import image_store
+from provision.engine.image_store import image_store
+from provision.engine.keys import NEWEST
 from tests import preloaded
 from tests.conftest import Project
 

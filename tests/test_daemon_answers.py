@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from provision.dockerd.daemon_json import agrees, bridge_changes, sysctls
+from provision.engine.daemon_json import agrees, sysctls
+from provision.engine.loading import bridge_changes
 
 REGISTRY = {
     "InsecureRegistryCIDRs": ["127.0.0.0/8", "10.0.0.0/8"],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.dockerd.daemon_keys import keys, version
+from provision.engine.keys import keys, version
 from provision.lint.daemon_file import lint_text
 from tests import daemon_matrix
 from tests.daemon_matrix import LATER, OF_HOST, compared, contents, differences, excused, read

@@ -19,11 +19,11 @@ from provision.commands.render import _platform
 from provision.distros import custom
 from provision.distros import table as table_module
 from provision.distros.table import Distribution, engines
+from provision.engine import doctor
 from provision.errors import SpecError
 from provision.lint.project import lint
 from provision.load import Loaded, load
 from provision.model import Call, Drift, Platform
-from provision.planning import doctor
 from provision.remote.protocol import Seen
 from provision.remote.script import Looks, flavour_case, look_script
 from provision.remote.sources import SH

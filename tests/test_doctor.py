@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from provision.distros import example, newest, platform
-from provision.planning.doctor import examine, folders
+from provision.engine.doctor import examine, folders
 from provision.remote.protocol import Seen
 from tests.shells import each_shell, run
 

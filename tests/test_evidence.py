@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from docsite import distributions as pages
-from provision.dockerd.daemon_keys import NEWEST, keys
+from provision.engine.keys import NEWEST, keys
 from provision.errors import SpecError
 from provision.lab import images
 from tests.conftest import Project

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from provision.dockerd.daemon_keys import Version
-from provision.dockerd.image_store import ImageStore, image_store
+from provision.engine.image_store import ImageStore, image_store
+from provision.engine.keys import Version
 from provision.planning.plan import drift
 from provision.planning.rollback import resources
 from provision.remote.protocol import Seen

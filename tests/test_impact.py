@@ -8,16 +8,15 @@ import msgspec
 import pytest
 
 from provision.distros import platform
-from provision.dockerd.daemon_json import sysctls
-from provision.dockerd.daemon_keys import keys
-from provision.dockerd.key_effects import key_effects, worst
+from provision.engine.daemon_json import sysctls
+from provision.engine.impact import bridge_blocked, daemon_restarts, impacts, rollback_impacts
+from provision.engine.keys import key_effects, keys, worst
+from provision.engine.steps import bridge_settle
 from provision.model import Call, Change, Drift, Impact, Loading, Plan
-from provision.planning.impact import bridge_blocked, daemon_restarts, impacts, rollback_impacts
 from provision.resources.forward import forward_set
 from provision.resources.service import Service
 from provision.steps.compose import compose_down, compose_up
 from provision.steps.containers import container_follow, container_put, container_remove, container_state
-from provision.steps.docker_engine import bridge_settle
 from provision.steps.files import put_file
 from provision.steps.images import image_pull
 from provision.steps.networks import network_replace

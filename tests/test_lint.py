@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from provision.cli import main
-from provision.dockerd import daemon_keys
-from provision.dockerd.daemon_keys import keys, version
+from provision.engine import keys as daemon_keys
+from provision.engine.keys import keys, version
 from provision.lines import lines_of
 from provision.lint import loose_json, output_formats, pages, sudoers, variables
 from provision.lint.daemon_file import lint as daemon_lint
@@ -328,7 +328,7 @@ def test_each_row_of_the_table_of_keys_is_complete() -> None:
     effects = {"restart", "reload", "reload-resets"}
     for key in keys().values():
         assert key.effect in effects, key
-    table = Path(daemon_keys.__file__).with_name("daemon_keys.yml")
+    table = Path(daemon_keys.__file__).with_name("keys.yml")
     for name, row in yaml.safe_load(table.read_text()).items():
         if "until" in row or "deprecated" in row:
             assert "instead" in row, f"{name}: the table does not say what replaces it"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.dockerd.daemon_keys import NEWEST
+from provision.engine.keys import NEWEST
 from provision.lint import loose_json
 from provision.lint.daemon_file import lint_text
 from provision.lint.fix import mended, write

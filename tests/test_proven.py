@@ -12,7 +12,7 @@ import yaml
 
 from provision.catalog import Options
 from provision.distros import platform
-from provision.dockerd.key_effects import key_effects, local
+from provision.engine.keys import key_effects, local
 from provision.planning.plan import inspection
 from provision.planning.prepare import work
 from provision.remote.protocol import Seen

@@ -6,14 +6,16 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from provision.distros import platform
-from provision.dockerd.daemon_json import DAEMON_JSON, askable
+from provision.engine.checks import checked
+from provision.engine.daemon_json import DAEMON_JSON, askable
+from provision.engine.steps import daemon_check, daemon_check_content
 from provision.model import LONG, USUAL, Call, Change, Drift, Loading, Plan, Resource, Risk
-from provision.planning.plan import _checked
 from provision.remote.protocol import Seen
 from provision.remote.script import job_script
 from provision.remote.transaction import Step, Work
@@ -24,7 +26,6 @@ from provision.resources.hold import Hold
 from provision.resources.packages import Packages
 from provision.resources.port import Listening
 from provision.spec import Container as Declared
-from provision.steps.docker_engine import daemon_check, daemon_check_content
 from provision.steps.files import put_file, remove_file
 from provision.steps.services import svc_settle
 from tests.shells import each_shell, run, stub
@@ -163,7 +164,8 @@ REMAP = b'{"debug": true, "userns-remap": "default"}'
 
 def checks(*calls: Call, there: bytes | None, upgraded: bool = False) -> list[Call]:
     changes = [Change("packages:all", NONE, ())] if upgraded else []
-    found = _checked([*changes, Change("x", NONE, calls)], there)
+    report: Any = SimpleNamespace(content={DAEMON_JSON: there}.get)
+    found = checked([*changes, Change("x", NONE, calls)], report)
     return [call for change in found for call in change.calls if call.function.startswith("daemon_check")]
 
 

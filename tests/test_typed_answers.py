@@ -320,7 +320,6 @@ def looked(
         return Finished(0, "")
 
     monkeypatch.setattr(tasks, "execute", execute)
-    monkeypatch.setattr(tasks, "_containers", lambda *words: tasks._Running({}, True, ()))
     connection: Any = None
     look: Any = tasks.look
     (question or look.body)(connection, loaded.configs[0], loaded.context)

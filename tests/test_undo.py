@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from provision.engine.impact import rollback_impacts
 from provision.model import Call, Change, Drift, Impact, Loading, Plan, Platform
-from provision.planning.impact import rollback_impacts
 from provision.planning.prepare import work
 from provision.planning.rollback import stays
 from provision.remote.protocol import Seen

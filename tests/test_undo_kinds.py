@@ -14,6 +14,14 @@ import pytest
 import yaml
 
 from provision import resources, steps
+from provision.engine import steps as engine_steps
+from provision.engine.steps import (
+    bridge_free,
+    bridge_settle,
+    containers_return,
+    daemon_check,
+    daemon_check_content,
+)
 from provision.model import Blob, Call, Loading, Packed, Risk
 from provision.planning.undo_kinds import ENTRIES, KINDS, LINES
 from provision.remote.sources import defined, included, sources
@@ -30,13 +38,6 @@ from provision.steps.accounts import (
 )
 from provision.steps.compose import compose_down, compose_up
 from provision.steps.containers import container_follow, container_put, container_remove, container_state
-from provision.steps.docker_engine import (
-    bridge_free,
-    bridge_settle,
-    containers_return,
-    daemon_check,
-    daemon_check_content,
-)
 from provision.steps.files import folder_put, own_file, put_file, remove_file
 from provision.steps.images import image_build, image_load, image_pull, image_push, image_remove, image_tag
 from provision.steps.keys import key_distrust, key_fetch
@@ -81,8 +82,8 @@ PUT = container_put(
     differs=("image", "ports"),
     limit=180,
 )
-#: One call of each constructor of provision/steps, with its title. The cases of a resource have the titles of the steps
-#: that its own module makes (tests/cases).
+#: One call of each constructor of provision/steps and provision/engine/steps.py, with its title. The cases of a
+#: resource have the titles of the steps that its own module makes (tests/cases).
 EXAMPLES: list[tuple[Callable[..., Call], Call, str]] = [
     (
         socket_guard,
@@ -228,8 +229,8 @@ BY_CONSTRUCTOR = pytest.mark.parametrize(
 
 def constructors(package: ModuleType) -> set[Callable[..., Call]]:
     found: set[Callable[..., Call]] = set()
-    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        loaded = importlib.import_module(module.name)
+    names = [one.name for one in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{package.__name__}.")]
+    for loaded in (package, *map(importlib.import_module, names)):
         for name, one in inspect.getmembers(loaded, inspect.isfunction):
             if one.__module__ == loaded.__name__ and inspect.get_annotations(one).get("return") == "Call":
                 found |= {one} if not name.startswith("_") else set()
@@ -241,7 +242,7 @@ OWN_STEPS = {constructor.__name__ for constructor in constructors(resources)}
 
 
 def test_each_constructor_has_an_example() -> None:
-    assert {constructor for constructor, _, _ in EXAMPLES} == constructors(steps)
+    assert {constructor for constructor, _, _ in EXAMPLES} == constructors(steps) | constructors(engine_steps)
 
 
 def test_a_case_has_the_title_of_each_step_that_a_resource_makes_itself() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from provision.dockerd.daemon_keys import Key
+from provision.engine.keys import Key
 from provision.errors import Where
 from provision.secrets import secret
 from provision.spec import values

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provision.catalog.context import CompileContext
-from provision.dockerd import daemon_json
+from provision.engine import daemon_json
 from provision.model import Resource
 from provision.resources.access import GuardedSocket, PlainPrograms, SocketUnit
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from provision.distros import FLAVOURS, Flavour
-from provision.dockerd import daemon_json
+from provision.engine import loading
+from provision.engine.daemon_json import FORWARDING
 from provision.errors import SpecError, UsageError, Where
 from provision.model import Platform, Salt
 from provision.project.host_config import Context, HostConfig
 from provision.project.lockfile import IMAGES
 from provision.secrets.secret import holds
-from provision.spec import Engine, Service
+from provision.spec import Service
 from provision.text.formats import PEM, Format, written_later
 from provision.text.render import Scope
 from provision.text.yamlfile import Map, locate
@@ -97,8 +98,9 @@ class CompileContext:
                 own = Service(enabled=True, running=True, watch=watch)
                 found[REGISTRY_UNIT] = _refined(own, found.get(REGISTRY_UNIT))
             if self.spec.engine is not None and flavour is not None:
-                network = self.dropins(_FORWARDING) if flavour.network else ()
-                found |= _of_engine(flavour, network, self.spec.engine, found)
+                network = self.dropins(FORWARDING) if flavour.network else ()
+                own_services = loading.services(flavour, self.spec.engine, network)
+                found |= {unit: _refined(service, found.get(unit)) for unit, service in own_services.items()}
             self._services = found
         return self._services
 
@@ -180,31 +182,6 @@ def sysctl_dropin(slug: str) -> str:
 
 
 _NO_VARIABLES = Scope(Map())
-
-#: When this setting changes, the network service (where the flavour has one) and docker must restart.
-_FORWARDING = "net.ipv4.ip_forward"
-
-
-def _of_engine(
-    flavour: Flavour, network: Sequence[str], declared: Engine, given: Mapping[str, Service]
-) -> dict[str, Service]:
-    """The services that must have loaded what the engine's part of the spec writes, in the order of their start."""
-    found: dict[str, Service] = {}
-    if network:
-        found[flavour.network] = Service(watch=list(network))
-    if declared.firewall is not None and declared.firewall.firewalld:
-        found[daemon_json.FIREWALLD] = Service(enabled=True, running=True, watch=[daemon_json.ZONE], on_change="reload")
-    systemd = flavour.init.name == "systemd"
-    own_packages = declared.source != "installed"
-    programs = {unit: [program] for unit, program in flavour.programs.items()} if own_packages else {}
-    containerd = [daemon_json.CONTAINERD_TOML] if declared.containerd_root is not None and systemd else []
-    if containerd := [*containerd, *programs.get(daemon_json.CONTAINERD, [])]:
-        found[daemon_json.CONTAINERD] = Service(running=True, watch=containerd)
-    # Files that are no longer declared are watched too: their service must load their removal.
-    own = [daemon_json.DROPIN, daemon_json.PROXY_FILE, daemon_json.CONTAINERD_TOML] if systemd else [daemon_json.CONF_D]
-    watch = [daemon_json.DAEMON_JSON, *own, daemon_json.ZONE, *network, *programs.get(daemon_json.UNIT, [])]
-    found[daemon_json.UNIT] = Service(enabled=True, running=True, watch=watch)
-    return {unit: _refined(service, given.get(unit)) for unit, service in found.items()}
 
 
 def _refined(service: Service, given: Service | None) -> Service:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from provision.catalog.certificates import of_authority
 from provision.catalog.context import CompileContext
-from provision.dockerd import daemon_json
+from provision.engine import daemon_json
 from provision.model import Resource
 from provision.resources.file import File
 from provision.resources.folder import GuardedFolder

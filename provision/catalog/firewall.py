@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from provision.catalog.context import CompileContext
-from provision.dockerd import daemon_json
+from provision.engine import daemon_json
 from provision.model import Resource
 from provision.resources.boot_service import BootService
 from provision.resources.file import File

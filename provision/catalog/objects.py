@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from provision import spec as declared
 from provision.catalog.context import CompileContext
 from provision.catalog.images import images
-from provision.dockerd import daemon_json
+from provision.engine import daemon_json
 from provision.model import Resource
 from provision.project import compose_file
 from provision.resources.docker.compose import NoProject, Project, place

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from provision import distros
 from provision.catalog.context import REGISTRY_UNIT, CompileContext
 from provision.catalog.repositories import source_files
-from provision.dockerd import daemon_json
+from provision.engine import daemon_json
 from provision.model import Resource
 from provision.project import lockfile
 from provision.resources.hold import Hold

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from provision import distros
 from provision.catalog.context import CompileContext
 from provision.catalog.package_set import engine_pin
-from provision.dockerd import daemon_json
+from provision.engine import daemon_json
 from provision.model import Resource
 from provision.resources.store import Store, UndeclaredStore
 

@@ -12,7 +12,7 @@ from provision.errors import SpecError, UsageError
 from provision.visible import say, show
 
 if TYPE_CHECKING:
-    from provision.dockerd.daemon_keys import Version
+    from provision.engine.keys import Version
     from provision.lint.finding import Finding
 
 _STANDARD_INPUT = Path("-")
@@ -146,7 +146,7 @@ def _fixed(file: Path, args: argparse.Namespace, engine: Version) -> list[Findin
 
 
 def _engine(args: argparse.Namespace) -> Version:
-    from provision.dockerd.daemon_keys import NEWEST, version
+    from provision.engine.keys import NEWEST, version
 
     engine = version(args.engine) if args.engine else NEWEST
     if engine is None:

@@ -121,7 +121,7 @@ def collected(args: argparse.Namespace) -> tuple[dict[str, str], dict[str, str]]
 def _known() -> set[str]:
     """The keys whose values are known to hold no secret: those of a spec, of daemon.json, and of what a project
     consists of besides. A key with free text is none of them."""
-    from provision.dockerd.daemon_keys import keys
+    from provision.engine.keys import keys
     from provision.spec import Spec
 
     schema = Spec.model_json_schema()

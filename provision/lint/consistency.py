@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provision.dockerd.daemon_keys import NEWEST, version
+from provision.engine.keys import NEWEST, version
 from provision.errors import Where
 from provision.lint.finding import Finding
 from provision.lint.reading import daemon_of

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from provision.dockerd.daemon_keys import NEWEST, Version, keys
+from provision.engine.keys import NEWEST, Version, keys
 from provision.errors import Where
 from provision.lint import loose_json, shapes
 from provision.lint.checks import CHECKS

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from provision.dockerd.daemon_keys import Version, keys
+from provision.engine.keys import Version, keys
 from provision.lint import loose_json, shapes
 from provision.lint.daemon_file import plain_key
 from provision.lint.loose_json import Edit, Parsed

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from provision.dockerd.daemon_keys import Version
+from provision.engine.keys import Version
 
 
 class Flag(Struct, frozen=True):

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from provision.dockerd.daemon_keys import NEWEST, version
+from provision.engine.keys import NEWEST, version
 from provision.errors import SpecError, Where
 from provision.lines import lines_of
 from provision.lint import (

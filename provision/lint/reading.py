@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from provision.dockerd.daemon_keys import NEWEST, Version
+from provision.engine.keys import NEWEST, Version
 from provision.errors import Where
 from provision.lint.finding import Level
 from provision.text.yamlfile import Map, Seq

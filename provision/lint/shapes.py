@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from provision.dockerd.daemon_keys import NEWEST, Key, Version
+from provision.engine.keys import NEWEST, Key, Version
 from provision.text.yamlfile import Map, Seq
 
 Basic = Literal["bool", "int", "text", "size", "duration", "any"]

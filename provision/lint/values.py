@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from provision.dockerd.daemon_keys import Key, Version, keys
+from provision.engine.keys import Key, Version, keys
 from provision.lint import shapes
 from provision.lint.finding import Finding
 from provision.lint.reading import Target, each, number, since

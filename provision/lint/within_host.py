@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 from urllib.parse import SplitResult, urlsplit
 
-from provision.dockerd.daemon_keys import NEWEST, version
+from provision.engine.keys import NEWEST, version
 from provision.errors import Where
 from provision.lint import compose_projects
 from provision.lint.checks.logs import logs

@@ -9,9 +9,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from provision.catalog import Inputs, Options, compile_catalog, watchers
-from provision.dockerd.daemon_json import DAEMON_JSON, FORWARDING, askable, daemon_json, sysctls
-from provision.lines import lines_of
-from provision.model import Call, Change, Drift, Plan, Platform, Resource, Risk
+from provision.engine.checks import checked
+from provision.engine.daemon_json import left_to_docker
+from provision.model import Call, Change, Drift, Plan, Platform, Resource
 from provision.planning.manifest import Manifest, live, removal, shared_record
 from provision.project.host_config import Context, HostConfig
 from provision.project.memo import Same
@@ -22,7 +22,6 @@ from provision.resources.obstacle import Unfixable
 from provision.resources.service import Service
 from provision.resources.store import UndeclaredStore
 from provision.secrets import secret
-from provision.steps.docker_engine import bridge_free, containers_return, daemon_check, daemon_check_content
 from provision.steps.files import put_file, remove_file
 
 
@@ -76,7 +75,7 @@ def _inspection(
     makes = _makes(config, platform, context, options, resources)
     gone = _undeclared(config, manifests, makes)
     watching = watchers(config, platform, context, options)
-    left = _left_to_docker(config, gone, report)
+    left = left_to_docker(config.spec.engine, gone, report)
     removals = [
         one for entry, before in gone.items() if entry not in left and (one := removal(entry, before, watching))
     ]
@@ -179,22 +178,6 @@ def _contested(
             )
 
 
-def _left_to_docker(config: HostConfig, gone: dict[str, str], report: Seen) -> set[str]:
-    """Undeclared entries that stay as they are because a running dockerd needs them.
-
-    dockerd changes these settings of a host itself: it enables forwarding, and then drops the forwarded packets of
-    others (moby, setup_ip_forwarding.go).
-    """
-    if report.get("docker", "daemon") is None:
-        return set()
-    daemon = (daemon_json(config.spec.engine) if config.spec.engine else None) or {}
-    needed = {f"sysctl {key}": value for key, value in sysctls(daemon).items()}
-    left = {entry for entry in gone if entry in needed and gone[entry] != needed[entry]}
-    if f"sysctl {FORWARDING}" in left and gone.get("forward policy") == "ACCEPT":
-        left.add("forward policy")
-    return left
-
-
 def _in_order(resources: tuple[Resource, ...], removals: Sequence[Resource]) -> tuple[Resource, ...]:
     """Removals come before the services and the store, which must see the files that are removed. docker's objects come
     after them: first the containers to remove, because they may use other objects, and last the networks to remove."""
@@ -221,63 +204,7 @@ def _changes(resources: Iterable[Resource], report: Seen) -> list[Change]:
         calls = tuple(resource.fix(found))
         changes.append(Change(resource.id, found, calls))
         report = report.after(frozenset(name for call in calls for name in (*call.replaces, *call.renews)))
-    return _checked(_marked(changes, {resource.id: resource for resource in resources}), report.content(DAEMON_JSON))
-
-
-def _checked(changes: list[Change], there: bytes | None) -> list[Change]:
-    """The dockerd that will load a daemon.json validates it first: before the file is replaced, or after an upgrade
-    and before the restart. A change that the reload proves needs no such check: dockerd validates the file when it
-    reloads, and keeps its loaded values if it refuses the file. ``there`` is the host's current file."""
-    upgraded = any(change.resource == "packages:all" for change in changes)
-    proven = not upgraded and _proven(changes)
-    asked, result = False, []
-    # A plan file does not show the host's current file: perhaps only root may read it.
-    private = True
-    for change in changes:
-        calls: list[Call] = []
-        for call in change.calls:
-            if call.writes is not None and call.writes.path == DAEMON_JSON:
-                content, private = call.writes.content, bool(call.private)
-                there = None if content is None else content.encode("utf-8", "surrogateescape")
-                if there is not None:
-                    calls += _bridge_checks(changes)
-                if proven:
-                    call = replace(call, risk=Risk.PROVEN)
-                elif there is not None and not upgraded:
-                    calls.append(daemon_check_content(askable(there), private=private))
-            elif upgraded and not asked and call.engine in ("start", "load"):
-                if there is None or askable(there) == there:
-                    calls.append(daemon_check())
-                else:
-                    calls.append(daemon_check_content(askable(there), private=private))
-                asked = True
-            calls.append(call)
-        result.append(Change(change.resource, change.drift, tuple(calls)))
-    return result
-
-
-def _proven(changes: list[Change]) -> bool:
-    """Whether the one service that loads the changed daemon.json proves that it has loaded it."""
-    writes = [
-        call
-        for change in changes
-        for call in change.calls
-        if call.writes is not None and call.writes.path == DAEMON_JSON and call.writes.content is not None
-    ]
-    loads = [call.loading for change in changes for call in change.calls if call.loading is not None]
-    watching = [one for one in loads if DAEMON_JSON in lines_of(one.watched)]
-    return len(writes) == 1 and bool(watching) and all(one.proven for one in watching)
-
-
-def _bridge_checks(changes: list[Change]) -> list[Call]:
-    """Checks before any change of docker: dockerd would accept the file, but not apply its settings of the bridge."""
-    loading = [
-        call.loading
-        for change in changes
-        for call in change.calls
-        if call.engine == "load" and call.loading is not None and call.loading.bridge
-    ]
-    return [containers_return() if one.verb == "bridge-restart" else bridge_free(one.bridge) for one in loading]
+    return checked(_marked(changes, {resource.id: resource for resource in resources}), report)
 
 
 def _marked(changes: list[Change], resources: dict[str, Resource]) -> list[Change]:

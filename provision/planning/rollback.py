@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from typing import Any
+from collections.abc import Collection, Iterable
 
-from msgspec.structs import replace
-
-from provision.dockerd import daemon_json
 from provision.lines import lines_of
 from provision.model import HostReport, Resource
 from provision.planning.undo_kinds import LINES
 from provision.remote.frames import RECORD, rows
-from provision.remote.protocol import decoded
 from provision.resources.declaration import Line, Record
 from provision.resources.obstacle import Unfixable
 from provision.resources.service import Service
-from provision.resources.store import Store
+from provision.resources.store import restored_stores
 
 
 def resources(
@@ -39,7 +34,7 @@ def resources(
         for found in make(line, before)
     ]
     ordered = (resource for _, resource in sorted(placed, key=lambda found: found[0]))
-    return (*_stores(before, desired), *ordered)
+    return (*restored_stores(before), *ordered)
 
 
 def stays(run: str, record: HostReport) -> tuple[str, ...]:
@@ -67,17 +62,3 @@ def _lines(run: str, record: HostReport) -> tuple[Line, ...]:
         )
     found = (Line(*line.groups()) for line in rows("".join(text), RECORD, "one of a record"))
     return tuple(line for line in found if line.kind != "end")
-
-
-def _stores(before: Record, desired: Iterable[Resource]) -> Iterator[Resource]:
-    """The stores of a rollback. A rollback must keep docker's objects reachable too."""
-    daemon: dict[str, Any] | None = None
-    for kind, _, path in before.lines:
-        if path == daemon_json.DAEMON_JSON and kind in ("file", "absent"):
-            content = decoded(before.report.fields("kept", path)[1]) if kind == "file" else b"{}"
-            daemon = daemon_json.parsed(content) or {}
-    for one in desired:
-        if isinstance(one, Store):
-            root = one.root if daemon is None else str(daemon.get("data-root") or daemon_json.DATA_ROOT)
-            pin = before.versions.get(one.package)
-            yield replace(one, root=root, daemon=daemon, containerd=None, pin=pin, upgrade=False)

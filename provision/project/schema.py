@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from provision.dockerd.daemon_keys import Key, keys
+from provision.engine.keys import Key, keys
 from provision.project.rollout_options import RolloutOptions
 from provision.spec import Spec
 

@@ -6,6 +6,7 @@ The running script reads nothing from its standard input, so no program can cons
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -38,6 +39,17 @@ def quote(word: str) -> str:
     if "\0" in word:
         raise ValueError("a word of the shell can't have a NUL byte")
     return word if re.fullmatch(r"[A-Za-z0-9_./:@%+=,-]+", word) else "'" + word.replace("'", "'\\''") + "'"
+
+
+def encoded(content: bytes, literal: bool = False) -> tuple[str, str]:
+    """``text`` or ``base64``, and the word that stands for the bytes. In ``literal`` content nothing is a token."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        return "base64", base64.b64encode(content).decode()
+    return "text", secret.foreign(text) if literal else text
 
 
 #: Other looks ask look_files for paths as they run. look_packages and look_services use the result of look_files.

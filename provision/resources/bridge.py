@@ -13,13 +13,13 @@ from typing import Literal
 
 from msgspec import Struct
 
-from provision.dockerd.daemon_json import BRIDGE, DAEMON_JSON, parsed
+from provision.engine.daemon_json import BRIDGE, DAEMON_JSON, parsed
+from provision.engine.steps import LOOK_BRIDGE, bridge_settle
 from provision.model import Call, Drift, HostReport, State
 from provision.remote.protocol import decoded
 from provision.resources.declaration import Declaration, Kind, Line, RecordLine, Stage
 from provision.resources.obstacle import Unfixable
 from provision.resources.service import masked, unstartable
-from provision.steps.docker_engine import bridge_settle
 
 
 class BridgeAddress(Struct, frozen=True):
@@ -46,7 +46,7 @@ class BridgeAddress(Struct, frozen=True):
         return {"address": self.bip}
 
     def look(self) -> tuple[Call, ...]:
-        return (Call("look_bridge", (BRIDGE,)), Call("look_files", (self.file,)))
+        return (LOOK_BRIDGE, Call("look_files", (self.file,)))
 
     def seen(self, report: HostReport) -> State:
         """In the desired state where docker does not run, or its file does not have the address yet: the next start of

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct, field
 
 from provision.distros import daemons
-from provision.dockerd.daemon_json import UNIT
+from provision.engine.daemon_json import UNIT
 from provision.lines import BLANK, lines_of
 from provision.model import Call, Drift, HostReport, State
 from provision.remote.frames import PACKAGE, rows

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from provision.lines import lines_of
-from provision.model import Call, Drift, HostReport, Loading, State
+from provision.model import Call, Drift, Effect, HostReport, Loading, State
 from provision.remote.frames import PROPERTY, rows
 from provision.resources.declaration import Declaration, Kind, Line, Place, Record, RecordLine, Restored, Stage
 from provision.resources.obstacle import Unfixable
@@ -40,23 +40,6 @@ def unstartable(unit: str, names: str) -> str:
         f"{unit} requires {names}, which is masked: a restart would stop {unit}, and it could not start again; run on "
         f"the host: systemctl unmask {names}; systemctl restart {names} {unit}"
     )
-
-
-class Effect(Struct, frozen=True):
-    """How a running service loads the change of some watched files (``verb``) and why; ``undo`` and ``undo_why`` are
-    the same for a rollback.
-
-    ``live`` says whether the old file has docker's live-restore. ``bridge`` are changed keys of docker's bridge; a
-    daemon ignores them while containers run under live-restore. ``proven`` is the same as in :class:`Loading`.
-    """
-
-    verb: str
-    why: str = ""
-    undo: str = "restart"
-    undo_why: str = ""
-    live: bool = False
-    bridge: tuple[str, ...] = ()
-    proven: bool = False
 
 
 class Service(Struct, frozen=True):

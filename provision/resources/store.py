@@ -11,12 +11,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from provision.distros import DOCKER
-from provision.dockerd.daemon_keys import NEWEST, NEWEST_MINOR, Version, version
-from provision.dockerd.image_store import CONTAINERD_BY_DEFAULT, GRAPH_DRIVERS, ImageStore, image_store
+from provision.engine.daemon_json import DAEMON_JSON, DATA_ROOT, parsed
+from provision.engine.image_store import CONTAINERD_BY_DEFAULT, GRAPH_DRIVERS, ImageStore, image_store
+from provision.engine.keys import NEWEST, NEWEST_MINOR, Version, version
 from provision.lines import lines_of
 from provision.model import Call, Drift, HostReport, State
 from provision.remote.frames import number
-from provision.resources.declaration import Declaration, Kind, RecordLine, Stage
+from provision.remote.protocol import decoded
+from provision.resources.declaration import Declaration, Kind, Record, RecordLine, Stage
 from provision.resources.obstacle import Unfixable
 from provision.resources.packages import installed
 
@@ -294,6 +296,20 @@ def _free(report: HostReport, root: str) -> int:
     """Free KiB; the space of a store that is already in use is not measured."""
     free = report.fields("store", root)[0]
     return number(free, "free KiB") if free else LEAST
+
+
+def restored_stores(before: Record) -> Iterator[Store]:
+    """The stores of a rollback, which must keep docker's objects reachable too."""
+    daemon: dict[str, Any] | None = None
+    for kind, _, path in before.lines:
+        if path == DAEMON_JSON and kind in ("file", "absent"):
+            content = decoded(before.report.fields("kept", path)[1]) if kind == "file" else b"{}"
+            daemon = parsed(content) or {}
+    for one in before.desired:
+        if isinstance(one, Store):
+            root = one.root if daemon is None else str(daemon.get("data-root") or DATA_ROOT)
+            pin = before.versions.get(one.package)
+            yield replace(one, root=root, daemon=daemon, containerd=None, pin=pin, upgrade=False)
 
 
 DECLARATION = Declaration(

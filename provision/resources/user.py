@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from provision.dockerd import daemon_json
+from provision.engine import daemon_json
 from provision.lines import words_of
 from provision.model import Call, Drift, HostReport, Resource, State
 from provision.remote.frames import GROUP, PASSWD, rows

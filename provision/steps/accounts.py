@@ -3,7 +3,7 @@ restore its shell, its home and its groups."""
 
 from __future__ import annotations
 
-from provision.dockerd.daemon_json import GROUP
+from provision.engine.daemon_json import GROUP
 from provision.model import Call, Kept, Risk
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-
-from provision.dockerd.daemon_json import BRIDGE, DAEMON_JSON
+from provision.engine.daemon_json import BRIDGE, DAEMON_JSON
 from provision.model import Call, Kept, Risk, Written
+from provision.remote.script import encoded
 from provision.secrets.disclosure import open_mode
-from provision.secrets.secret import foreign
 
 #: Files whose content cannot stop a login or sudo, and cannot remove a route. Any other file may do so.
 HARMLESS_FILES = (
@@ -96,21 +94,6 @@ def folder_put(path: str, *, owner: str, group: str, mode: str) -> Call:
         touches=(path,),
         keeps=(Kept("folder", path),),
     )
-
-
-def encoded(content: bytes, literal: bool = False) -> tuple[str, str]:
-    """``text`` or ``base64``, and the word that stands for the bytes."""
-    text = None if b"\0" in content else _utf8(content)
-    if text is None:
-        return "base64", base64.b64encode(content).decode()
-    return "text", foreign(text) if literal else text
-
-
-def _utf8(content: bytes) -> str | None:
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        return None
 
 
 def _hidden(mode: str, private: bool) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provision.dockerd.daemon_json import UNIT
+from provision.engine.daemon_json import UNIT
 from provision.model import USUAL, Call, Impact, Kept, Loading, Risk
 
 _VERBS = {

@@ -9,8 +9,7 @@ from typing import Any
 
 import yaml
 
-from provision.dockerd.daemon_keys import keys, version
-from provision.dockerd.key_effects import key_effects
+from provision.engine.keys import key_effects, keys, version
 from provision.lab import cgroups
 from provision.spec.containers import Container
 from tests.lab import images

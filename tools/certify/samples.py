@@ -1,4 +1,4 @@
-"""A key of daemon.json for each way in which a change takes effect (``dockerd/daemon_keys.yml``, ``effect``)."""
+"""A key of daemon.json for each way in which a change takes effect (``engine/keys.yml``, ``effect``)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from provision.dockerd.daemon_keys import Version, keys
+from provision.engine.keys import Version, keys
 
 
 class Sample(Struct, frozen=True):

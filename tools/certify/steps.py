@@ -9,8 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from provision import distros
-from provision.dockerd.daemon_keys import NEWEST, Version, version
-from provision.dockerd.key_effects import key_effects, worst
+from provision.engine.keys import NEWEST, Version, key_effects, version, worst
 from provision.load import Loaded
 from provision.model import Failure, Platform
 from provision.spec import Engine

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from provision.dockerd.daemon_keys import Version
+from provision.engine.keys import Version
 from provision.errors import Where
 from provision.lint.finding import Finding
 from provision.lint.reading import Target, number

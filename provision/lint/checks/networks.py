@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from provision.dockerd.daemon_keys import Version
+from provision.engine.keys import Version
 from provision.errors import Where
 from provision.lint import shapes
 from provision.lint.finding import Finding, Level

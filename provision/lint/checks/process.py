@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from provision.dockerd.daemon_keys import keys
+from provision.engine.keys import keys
 from provision.lint import shapes
 from provision.lint.finding import Finding, Level
 from provision.lint.reading import Target, each, feature, since

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import SplitResult, urlsplit
 
-from provision.dockerd.daemon_keys import Version
+from provision.engine.keys import Version
 from provision.errors import Where
 from provision.lint.finding import Finding, Level
 from provision.lint.reading import Target, each, number

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from provision.dockerd.daemon_keys import Version
+from provision.engine.keys import Version
 from provision.lint.finding import Finding, Level
 from provision.lint.reading import Target, each
 from provision.lint.rules import finding

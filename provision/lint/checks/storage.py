@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provision.dockerd.daemon_keys import Version
+from provision.engine.keys import Version
 from provision.lint.finding import Finding
 from provision.lint.reading import CONTAINERD_STORE, GRAPH_DRIVERS, Target, containerd_store, each, feature, since
 from provision.lint.rules import finding

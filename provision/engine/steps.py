@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from provision.dockerd.daemon_json import BRIDGE, DAEMON_JSON
+from provision.engine.daemon_json import BRIDGE, DAEMON_JSON
 from provision.model import Call, Impact, Kept, Loading, Risk
-from provision.steps.files import encoded
+from provision.remote.script import encoded
+
+#: The look at docker's own bridge.
+LOOK_BRIDGE = Call("look_bridge", (BRIDGE,))
 
 
 def daemon_check(path: str = DAEMON_JSON) -> Call:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
 from urllib.parse import urlsplit
 
+from provision.model import HostReport
 from provision.remote.frames import typed
 from provision.remote.protocol import WireError
 from provision.spec import Engine
@@ -38,16 +40,20 @@ _REMAP = "userns-remap"
 ZONE = "/etc/firewalld/zones/docker.xml"
 
 
-def health(declared: Engine) -> tuple[str, ...]:
+def health(declared: Engine | None) -> tuple[str, ...]:
     """What must hold after a step has disturbed the daemon: the seconds that it must stay up, and the names that must
     resolve."""
+    if declared is None:
+        return ("0",)
     mirrors = (daemon_json(declared) or {}).get("registry-mirrors", []) if declared.health.mirrors else []
     names = [name for url in mirrors if (name := urlsplit(str(url)).hostname)]
     return (str(declared.health.steady), *dict.fromkeys(names))
 
 
-def daemon_json(declared: Engine) -> dict[str, Any] | None:
+def daemon_json(declared: Engine | None) -> dict[str, Any] | None:
     """The complete declared daemon.json; ``None`` where the spec does not declare one."""
+    if declared is None:
+        return None
     proxy = declared.proxy
     if declared.daemon is None or proxy is None or proxy.place == "unit":
         return declared.daemon
@@ -58,29 +64,6 @@ def daemon_json(declared: Engine) -> dict[str, Any] | None:
 def data_root(declared: Engine) -> str:
     """Where dockerd keeps its data."""
     return str((daemon_json(declared) or {}).get("data-root") or DATA_ROOT)
-
-
-#: Keys of the default bridge, which dockerd sets up only at its start, and their default values.
-#: Source: moby, daemon/daemon_unix.go, initNetworkController and initBridgeDriver.
-_BRIDGE_KEYS: dict[str, Any] = {
-    "bip": "",
-    "bip6": "",
-    "bridge": "",
-    "default-gateway": "",
-    "default-gateway-v6": "",
-    "fixed-cidr": "",
-    "fixed-cidr-v6": "",
-    "icc": True,
-    "ip": "0.0.0.0",  # noqa: S104 - docker's default for published ports
-    "ip-masq": True,
-    "ipv6": False,
-    "mtu": 1500,
-}
-
-
-def bridge_changes(old: dict[str, Any], new: dict[str, Any]) -> tuple[str, ...]:
-    """The keys of docker's bridge whose effective values differ."""
-    return tuple(key for key, usual in _BRIDGE_KEYS.items() if old.get(key, usual) != new.get(key, usual))
 
 
 def sysctls(daemon: dict[str, Any]) -> dict[str, str]:
@@ -97,6 +80,21 @@ def sysctls(daemon: dict[str, Any]) -> dict[str, str]:
     if filters and daemon.get("iptables") is not False:
         found |= dict.fromkeys(("net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"), "1")
     return found
+
+
+def left_to_docker(declared: Engine | None, gone: Mapping[str, str], report: HostReport) -> set[str]:
+    """Those of the undeclared entries ``gone`` that stay as they are because a running dockerd needs them.
+
+    dockerd changes these settings of a host itself: it enables forwarding, and then drops the forwarded packets of
+    others (moby, setup_ip_forwarding.go).
+    """
+    if report.get("docker", "daemon") is None:
+        return set()
+    needed = {f"sysctl {key}": value for key, value in sysctls(daemon_json(declared) or {}).items()}
+    left = {entry for entry in gone if entry in needed and gone[entry] != needed[entry]}
+    if f"sysctl {FORWARDING}" in left and gone.get("forward policy") == "ACCEPT":
+        left.add("forward policy")
+    return left
 
 
 def parsed(content: bytes | None) -> dict[str, Any] | None:

@@ -1,16 +1,71 @@
-"""The effect of a change of daemon.json: by key and engine version, deletions included.
+"""The table of daemon.json's keys (``keys.yml``): how each version of the engine handles a key, and the effect of a
+change.
 
-Source: moby, daemon/reload.go and daemon/config (``daemon_keys.yml``). dockerd reloads a key by SIGHUP, or reads it
-only at its start. A reloadable key that is deleted keeps its old value until a restart, unless a reload resets it.
+dockerd reloads a key by SIGHUP, or reads it only at its start (moby, daemon/reload.go). A reloadable key that is
+deleted keeps its old value until a restart, unless a reload resets it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from provision.dockerd.daemon_keys import NEWEST, Version, keys
+from msgspec import Struct
+
 from provision.model import LEVELS
+from provision.text.yamlfile import load
+
+#: The newest engine that the table knows.
+NEWEST = (29, 7)
+#: The minor version that stands for the newest one, where a version names only the major part.
+NEWEST_MINOR = 99
+
+Version = tuple[int, int]
+
+
+class Key(Struct, frozen=True):
+    """``type`` is a word of the table, or the list of allowed values; versions are (major, minor)."""
+
+    name: str
+    type: str | tuple[str, ...]
+    effect: str
+    since: Version | None = None
+    until: Version | None = None
+    deprecated: Version | None = None
+    instead: str = ""
+    ignored: Version | None = None
+    gone: Version | None = None
+
+    def known_to(self, engine: Version) -> bool:
+        end = self.gone or self.until
+        return (self.since is None or engine >= self.since) and (end is None or engine < end)
+
+    def read_by(self, engine: Version) -> bool:
+        """Whether an engine that knows the key decodes its value."""
+        return self.ignored is None or engine < self.ignored
+
+
+def version(text: str) -> Version | None:
+    """``5:28.5.2-1~debian``, ``28.5`` or ``28`` -> (28, 5), (28, 5), the newest of 28; ``None`` for other text."""
+    words = text.rpartition(":")[2].split(".")
+    if not words[0].isdigit():
+        return None
+    minor = words[1].partition("-")[0] if len(words) > 1 else ""
+    return int(words[0]), int(minor) if minor.isdigit() else NEWEST_MINOR
+
+
+@cache
+def keys() -> dict[str, Key]:
+    found = {}
+    for name, row in load(Path(__file__).with_name("keys.yml")).items():
+        parts = ("since", "until", "deprecated", "ignored", "gone")
+        versions = {part: version(row[part]) for part in parts if part in row}
+        kind = tuple(row["type"]) if isinstance(row["type"], list) else row["type"]
+        found[name] = Key(name, kind, row["effect"], instead=row.get("instead", ""), **versions)
+    return found
+
 
 #: The parts of a reloadable object that dockerd reads when it needs them. It reads all others only at its start (moby
 #: 29.7: containerd-snapshotter, containerd-migration, embedded-containerd, cdi, swarm-nftables).

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from provision.dockerd.daemon_keys import Version
+from provision.engine.keys import Version
 
 #: Graph drivers in the order in which dockerd prefers them (driver_linux.go), and drivers that dockerd no longer has.
 GRAPH_DRIVERS = ("overlay2", "fuse-overlayfs", "btrfs", "zfs", "vfs")

@@ -14,13 +14,16 @@ from typing import Any
 
 from msgspec import Struct
 
+from provision import distros
 from provision.distros import FLAVOURS
-from provision.dockerd.daemon_keys import Version
-from provision.dockerd.image_store import image_store
+from provision.engine.daemon_json import DATA_ROOT, daemon_json
+from provision.engine.image_store import image_store
+from provision.engine.keys import NEWEST, Version, version
 from provision.lines import words_of
-from provision.model import HostReport, Platform
+from provision.model import Call, HostReport, Platform
 from provision.remote.frames import number, rows
 from provision.remote.protocol import WireError
+from provision.spec import Engine
 
 #: Where containerd keeps images and snapshots, whatever the engine's data-root is (containerd's own default).
 CONTAINERD_ROOT = "/var/lib/containerd"
@@ -48,7 +51,21 @@ class Verdict(Struct, frozen=True):
 
 def folders(daemon: dict[str, Any], containerd: str | None = None) -> tuple[str, str]:
     """The data directories of the engine and of containerd (``containerd``: its declared root)."""
-    return str(daemon.get("data-root") or "/var/lib/docker"), containerd or CONTAINERD_ROOT
+    return str(daemon.get("data-root") or DATA_ROOT), containerd or CONTAINERD_ROOT
+
+
+def look(declared: Engine | None) -> Call:
+    return Call("look_doctor", folders(daemon_json(declared) or {}, declared.containerd_root if declared else None))
+
+
+def judged(report: HostReport, platform: Platform, declared: Engine | None, now: float, today: date) -> list[Verdict]:
+    """The verdicts on the spec's engine, from what :func:`look` has found."""
+    packaged = distros.packaged(platform, declared.source if declared else None)
+    # The version of a distribution's engine is not known here; Docker's repository has the newest.
+    newest = NEWEST if packaged is not None and packaged.parts is distros.DOCKER else None
+    comes = version(declared.version) if declared and declared.version else newest
+    containerd = declared.containerd_root if declared else None
+    return examine(report, platform, daemon_json(declared) or {}, now, today, comes, containerd)
 
 
 def examine(
@@ -122,12 +139,12 @@ def _namespaces(report: HostReport) -> Iterator[Verdict]:
 
 
 def _cgroups(report: HostReport, daemon: dict[str, Any]) -> Verdict:
-    version, controllers = report.fields("doctor", "cgroups")
+    cgroups, controllers = report.fields("doctor", "cgroups")
     missing = [name for name in _CONTROLLERS if name not in words_of(controllers)]
     if missing:
-        return Verdict("cgroups", "bad", f"version {version} without {', '.join(missing)}")
+        return Verdict("cgroups", "bad", f"version {cgroups} without {', '.join(missing)}")
     driver = [str(o).partition("=")[2] for o in daemon.get("exec-opts") or [] if "native.cgroupdriver=" in str(o)]
-    if version == "1":
+    if cgroups == "1":
         return Verdict("cgroups", "warning", "version 1, which systemd and Docker will no longer support")
     if driver == ["cgroupfs"]:
         return Verdict(
@@ -135,7 +152,7 @@ def _cgroups(report: HostReport, daemon: dict[str, Any]) -> Verdict:
             "warning",
             "version 2, but the spec asks for cgroupfs: systemd and Docker would both manage one cgroup tree",
         )
-    return Verdict("cgroups", "ok", f"version {version} with {', '.join(_CONTROLLERS)}")
+    return Verdict("cgroups", "ok", f"version {cgroups} with {', '.join(_CONTROLLERS)}")
 
 
 def _module(report: HostReport, name: str, why: str) -> Verdict:

@@ -1,0 +1,145 @@
+"""How docker's service loads a change of its files: the services that an engine brings, and reload or restart, key by
+key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from provision.distros import Flavour
+from provision.engine.daemon_json import (
+    CONF_D,
+    CONTAINERD,
+    CONTAINERD_TOML,
+    DAEMON_JSON,
+    DROPIN,
+    FIREWALLD,
+    PROXY_FILE,
+    UNIT,
+    ZONE,
+    parsed,
+    same,
+)
+from provision.engine.keys import Version, key_effects, local, worst
+from provision.model import Effect, HostReport
+from provision.spec import Engine, Service
+
+#: The effect of a change of some watched files, from a host's report.
+EffectOf = Callable[[HostReport, tuple[str, ...]], Effect]
+
+
+def services(flavour: Flavour, declared: Engine, network: Sequence[str]) -> dict[str, Service]:
+    """The services that must have loaded what the engine's part of the spec writes, in the order of their start.
+    ``network`` are the files that set the forwarding of packets at boot."""
+    found: dict[str, Service] = {}
+    if network:
+        found[flavour.network] = Service(watch=list(network))
+    if declared.firewall is not None and declared.firewall.firewalld:
+        found[FIREWALLD] = Service(enabled=True, running=True, watch=[ZONE], on_change="reload")
+    systemd = flavour.init.name == "systemd"
+    own_packages = declared.source != "installed"
+    programs = {unit: [program] for unit, program in flavour.programs.items()} if own_packages else {}
+    containerd = [CONTAINERD_TOML] if declared.containerd_root is not None and systemd else []
+    if containerd := [*containerd, *programs.get(CONTAINERD, [])]:
+        found[CONTAINERD] = Service(running=True, watch=containerd)
+    # Files that are no longer declared are watched too: their service must load their removal.
+    own = [DROPIN, PROXY_FILE, CONTAINERD_TOML] if systemd else [CONF_D]
+    found[UNIT] = Service(
+        enabled=True, running=True, watch=[DAEMON_JSON, *own, ZONE, *network, *programs.get(UNIT, [])]
+    )
+    return found
+
+
+def missing(declared: Engine) -> str:
+    """The error where the host has no service of docker, and no step installs it."""
+    if declared.source != "installed":
+        return ""
+    return "engine.source is installed, and this host has no docker.service: install Docker, or declare another source"
+
+
+def means_the_same(report: HostReport, loaded: str) -> bool:
+    """Whether the host's daemon.json means what docker has loaded."""
+    now = same(report.content(DAEMON_JSON) or b"")
+    return now is not None and now == same(loaded.encode("utf-8", "surrogateescape"))
+
+
+#: Keys of the default bridge, which dockerd sets up only at its start, and their default values.
+#: Source: moby, daemon/daemon_unix.go, initNetworkController and initBridgeDriver.
+_BRIDGE_KEYS: dict[str, Any] = {
+    "bip": "",
+    "bip6": "",
+    "bridge": "",
+    "default-gateway": "",
+    "default-gateway-v6": "",
+    "fixed-cidr": "",
+    "fixed-cidr-v6": "",
+    "icc": True,
+    "ip": "0.0.0.0",  # noqa: S104 - docker's default for published ports
+    "ip-masq": True,
+    "ipv6": False,
+    "mtu": 1500,
+}
+
+
+def bridge_changes(old: dict[str, Any], new: dict[str, Any]) -> tuple[str, ...]:
+    """The keys of docker's bridge whose effective values differ."""
+    return tuple(key for key, usual in _BRIDGE_KEYS.items() if old.get(key, usual) != new.get(key, usual))
+
+
+def effect(
+    daemon: dict[str, Any],
+    engine: Callable[[HostReport], Version],
+    stop: bool,
+    report: HostReport,
+    changing: tuple[str, ...],
+) -> Effect:
+    """How docker loads the change of files that it watches, and how it loads the old ones in a rollback, key by key.
+    ``engine`` returns the version that the host has; ``stop`` permits to stop containers for a change of the bridge.
+
+    Where the change declares live-restore, a reload switches it on first. So the restart that follows ends no
+    container.
+    """
+    loaded = parsed(report.content(DAEMON_JSON))
+    old = loaded or {}
+    live, was_live = daemon.get("live-restore") is True, old.get("live-restore") is True
+    moved = bridge_changes(old, daemon) if DAEMON_JSON in changing else ()
+    if changing != (DAEMON_JSON,):
+        # A plain restart: live-restore keeps only the containers that it kept before the change.
+        stuck = moved if live and was_live else ()
+        verb = "bridge-restart" if stuck and stop else "restart"
+        return Effect(verb, ", ".join(changing), "bridge" if stuck else "restart", live=was_live, bridge=stuck)
+    there = engine(report)
+    effects, back = key_effects(old, daemon, there), key_effects(daemon, old, there)
+    verb = "restart" if worst(effects.values()) == "restart" else "reload"
+    stuck = moved if live and verb == "restart" else ()
+    if stuck and stop:
+        verb = "bridge-restart"
+    elif verb == "restart" and live and not was_live:
+        verb = "live-restart"
+    undo = "restart" if worst(back.values()) == "restart" else "reload"
+    # The rollback changes the bridge too, while any containers may run.
+    undo = "bridge" if undo == "restart" and moved and was_live else undo
+    restarted = ", ".join(key for key, effect in back.items() if effect == "restart")
+    # All other keys are as the daemon has loaded them.
+    proven = loaded is not None and local(effects)
+    return Effect(verb, _named(effects), undo, restarted, was_live, stuck, proven)
+
+
+def effect_of_a_file(content: bytes) -> EffectOf:
+    """The same for a daemon.json that the play declares as a file, and that docker reloads."""
+    return partial(_reloaded, parsed(content))
+
+
+def _reloaded(new: dict[str, Any] | None, report: HostReport, changing: tuple[str, ...]) -> Effect:
+    """The play declares that docker reloads. Whether the reload proves the change depends on the keys: dockerd refuses
+    a file with an unknown key, and keeps the values that it has loaded."""
+    old = parsed(report.content(DAEMON_JSON))
+    if changing != (DAEMON_JSON,) or old is None or new is None:
+        return Effect("reload", undo="reload")
+    effects = key_effects(old, new)
+    return Effect("reload", _named(effects), "reload", proven=local(effects))
+
+
+def _named(effects: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}: {effect}" for key, effect in effects.items())
