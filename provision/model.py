@@ -139,10 +139,11 @@ class Impact(Struct, frozen=True):
 
 class Written(Struct, frozen=True):
     """A file whose content a step replaces: its text after the step (in UTF-8, other bytes by surrogateescape), or
-    ``None`` where the step removes the file."""
+    ``None`` where the step removes the file. ``data`` is what a text in JSON means, where that is known."""
 
     path: str
     content: str | None
+    data: Mapping[str, Any] | None = None
 
 
 class Loading(Struct, frozen=True):

@@ -15,6 +15,7 @@ import pytest
 from provision import catalog, distros
 from provision.catalog import Inputs, Options, compile_catalogs
 from provision.catalog.context import CompileContext
+from provision.engine import daemon_json
 from provision.errors import SpecError
 from provision.load import Loaded
 from provision.model import Platform
@@ -117,6 +118,21 @@ def differences(found: Loaded, seed: int) -> Iterator[str]:
             expected = errors[0]
         if outcome(partial(compile_catalogs, config, group, found.context, options)) != expected:
             yield f"{config.host.name}: {[one.id for one in group]} {options}"
+
+
+def test_a_host_has_one_daemon_json_for_all_platforms(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.spec("engine: {daemon: {debug: true}}")
+    found, made = project.load(), []
+
+    def canonical(daemon: dict[str, Any]) -> bytes:
+        made.append(daemon)
+        return b"{}"
+
+    monkeypatch.setattr(daemon_json, "canonical", canonical)
+    context = dataclasses.replace(found.context, memo=Memo(), recent=Memo())
+    platforms = distros.examples().values()
+    assert len(compile_catalogs(found.configs[0], platforms, context, Options())) == len(platforms) > 1
+    assert made == [{"debug": True}]
 
 
 @pytest.mark.parametrize("seed", range(30))

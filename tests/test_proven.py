@@ -160,6 +160,20 @@ def test_the_login_stays_where_a_harmless_step_is_not_proven(project: Project) -
     assert (made.watched, made.proven, made.risky) == (True, False, False)
 
 
+def test_a_template_of_the_operator_decides_how_docker_loads_the_file(project: Project) -> None:
+    """The keys that the template adds count too: docker would not load ``mtu`` by a reload."""
+    template = project.write("playbooks/templates/daemon.json.j2", "{{ daemon }}")
+    assert planned(project, NEW).steps[-1].call.args[1] == "reload"
+    template.write_text('{"mtu": 1400, {{ daemon[1:] }}')
+    made = planned(project, NEW)
+    assert made.steps[-1].call.args[1] == "restart"
+    (written,) = [step.call.writes for step in made.steps if step.call.writes is not None]
+    assert written.content is not None
+    assert json.loads(written.content) == {**NEW, "mtu": 1400}
+    template.write_text("{{ daemon }}}")
+    check_all_three(planned(project, NEW))
+
+
 def test_keys_that_are_local() -> None:
     assert local(key_effects(OLD, NEW))
     assert not local({}), "no key has changed, so nothing proves anything"

@@ -76,9 +76,9 @@ def _compiled(
     """The host that the catalogs are for, or ``None`` for all hosts with the same inputs; and the catalogs. What a part
     makes without a read of the platform is the same on all platforms."""
     everywhere: dict[Part, tuple[Resource, ...]] = {}
-    own, catalogs = False, []
+    ctx, catalogs = CompileContext(inputs, config, context), []
     for platform in inputs.platforms:
-        ctx = CompileContext(inputs, platform, config, context)
+        ctx.enter(platform)
         resources: list[Resource] = []
         for part in _IN_ORDER:
             if (found := everywhere.get(part)) is None:
@@ -89,8 +89,7 @@ def _compiled(
             resources += found
         _check_ids(resources, config.host.name)
         catalogs.append(tuple(resources))
-        own = own or ctx.has_read_own
-    return config.host.name if own else None, tuple(catalogs)
+    return config.host.name if ctx.has_read_own else None, tuple(catalogs)
 
 
 def _check_ids(resources: Iterable[Resource], host: str) -> None:
@@ -119,7 +118,9 @@ def watchers(
     config: HostConfig, platform: Platform, context: Context, options: Options
 ) -> Mapping[str, tuple[str, ...]]:
     """Path -> the services that watch it."""
-    return CompileContext(Inputs(config, (platform,), options), platform, config, context).watchers
+    ctx = CompileContext(Inputs(config, (platform,), options), config, context)
+    ctx.enter(platform)
+    return ctx.watchers
 
 
 _IN_ORDER: tuple[Part, ...] = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
@@ -24,6 +24,9 @@ from provision.text.yamlfile import Map, locate
 REGISTRY_FOLDER, REGISTRY_UNIT = "/etc/docker/registry", "docker-registry"
 #: The files that it reads at its start. It reads htpasswd when that changes (distribution, registry/auth/htpasswd).
 REGISTRY_READS = ("config.yml", "tls.crt", "tls.key")
+
+
+_Value = TypeVar("_Value")
 
 
 class Options(Struct, frozen=True):
@@ -61,15 +64,27 @@ class Inputs:
 
 
 class CompileContext:
-    """What the catalog of one host and platform is compiled from. Other hosts may have the same values, except
-    :attr:`own`. Reads of :attr:`own` and :attr:`platform` are recorded."""
+    """What the catalogs of one host are compiled from, for one platform at a time (:meth:`enter`). Other hosts may have
+    the same values, except :attr:`own`. Reads of :attr:`own` and :attr:`platform` are recorded."""
 
-    def __init__(self, inputs: Inputs, platform: Platform, own: HostConfig, context: Context) -> None:
+    def __init__(self, inputs: Inputs, own: HostConfig, context: Context) -> None:
         self.spec, self.plays, self.options, self.context = inputs.spec, inputs.plays, inputs.options, context
-        self._platform, self._own = platform, own
+        self._own = own
+        self._once: dict[Callable[[CompileContext], Any], Any] = {}
+        self.has_read_own = self.has_read_platform = False
+
+    def enter(self, platform: Platform) -> None:
+        """Begin the catalog for a platform."""
+        self._platform = platform
         self._services: dict[str, Service] | None = None
         self._watchers: dict[str, tuple[str, ...]] | None = None
-        self.has_read_own = self.has_read_platform = False
+
+    def once(self, make: Callable[[CompileContext], _Value]) -> _Value:
+        """A value that does not depend on the platform, made once for the host."""
+        if make not in self._once:
+            self._once[make] = make(self)
+        found: _Value = self._once[make]
+        return found
 
     @property
     def own(self) -> HostConfig:

@@ -15,6 +15,9 @@ from provision.secrets.secret import holds
 from provision.spec import Engine, Proxy, Registry
 from provision.text.formats import SYSTEMD, USERINFO
 
+#: A template of the operator that writes daemon.json, in ``templates/`` next to the playbook. None is shipped.
+_TEMPLATE = "daemon.json.j2"
+
 
 def engine_files(ctx: CompileContext) -> Iterator[Resource]:
     declared = ctx.spec.engine
@@ -40,15 +43,28 @@ def _guarded(declared: Engine) -> Iterator[Resource]:
 
 def _daemon_json(ctx: CompileContext, declared: Engine) -> Iterator[Resource]:
     """Exactly the declared keys. A file that means the same in another form is left unchanged."""
-    if (daemon := daemon_json.daemon_json(declared)) is None:
+    if (made := ctx.once(daemon_file)) is None:
         if declared.proxy is not None and declared.proxy.place == "daemon":
             raise ctx.error(
                 "needs engine.daemon, because it is a key of daemon.json", "engine", "proxy", hint="daemon: {}"
             )
         return
     _check_free(ctx, daemon_json.DAEMON_JSON)
-    content = ctx.render("daemon.json.j2", daemon=daemon_json.canonical(daemon).decode())
-    yield _file(ctx, daemon_json.DAEMON_JSON, content, same=True)
+    path = daemon_json.DAEMON_JSON
+    yield File(path, made.content, watchers=ctx.watchers.get(path, ()), same=made.same, data=made.data)
+
+
+def daemon_file(ctx: CompileContext) -> daemon_json.DaemonJson | None:
+    """The declared daemon.json; ``None`` where the spec does not declare one. An operator's own template may write it
+    in another form, or with further keys."""
+    declared = daemon_json.daemon_json(ctx.spec.engine)
+    if declared is None:
+        return None
+    content = daemon_json.canonical(declared)
+    if ctx.context.is_shipped(_TEMPLATE):
+        return daemon_json.DaemonJson(content, declared, content)
+    content = ctx.render(_TEMPLATE, daemon=content.decode())
+    return daemon_json.DaemonJson(content, daemon_json.parsed(content), daemon_json.same(content))
 
 
 def _proxy(ctx: CompileContext, declared: Engine) -> Iterator[Resource]:
@@ -117,8 +133,8 @@ def _certificates(ctx: CompileContext, name: str, registry: Registry) -> Iterato
         yield File(path, content, mode=daemon_json.CERTIFICATE_MODES[file], secret=part == "key")
 
 
-def _file(ctx: CompileContext, path: str, content: bytes, same: bool = False) -> File:
-    return File(path, content, watchers=ctx.watchers.get(path, ()), same=daemon_json.same if same else None)
+def _file(ctx: CompileContext, path: str, content: bytes) -> File:
+    return File(path, content, watchers=ctx.watchers.get(path, ()))
 
 
 def _check_free(ctx: CompileContext, path: str) -> None:

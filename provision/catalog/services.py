@@ -7,6 +7,7 @@ from functools import partial
 
 from provision import spec
 from provision.catalog.context import CompileContext
+from provision.catalog.daemon_files import daemon_file
 from provision.catalog.files import content
 from provision.catalog.package_set import engine_package
 from provision.engine import daemon_json, loading
@@ -35,8 +36,8 @@ def services(ctx: CompileContext) -> Iterator[Resource]:
 
 def _docker(ctx: CompileContext, service: spec.Service, engine: spec.Engine) -> Iterator[Resource]:
     """docker's service where the spec declares an engine, and the address of its bridge."""
-    declared = daemon_json.daemon_json(engine)
-    daemon, watch = declared or {}, tuple(service.watch)
+    declared = ctx.once(daemon_file)
+    daemon, watch = (declared.data if declared is not None else None) or {}, tuple(service.watch)
     there, stop = partial(_engine_of, engine_package(ctx)), engine.bridge_change == "stop"
     yield Service(
         daemon_json.UNIT,

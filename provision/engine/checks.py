@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from msgspec.structs import replace
 
-from provision.engine.daemon_json import DAEMON_JSON, askable
+from provision.engine.daemon_json import DAEMON_JSON, askable, parsed
 from provision.engine.steps import bridge_free, containers_return, daemon_check, daemon_check_content
 from provision.lines import lines_of
 from provision.model import Call, Change, HostReport, Risk
@@ -17,6 +18,7 @@ def checked(changes: list[Change], report: HostReport) -> list[Change]:
     and before the restart. A change that the reload proves needs no such check: dockerd validates the file when it
     reloads, and keeps its loaded values if it refuses the file."""
     there = report.content(DAEMON_JSON)
+    data: Mapping[str, Any] | None = parsed(there)
     upgraded = any(change.resource == "packages:all" for change in changes)
     proven = not upgraded and _proven(changes)
     asked, result = False, []
@@ -28,17 +30,18 @@ def checked(changes: list[Change], report: HostReport) -> list[Change]:
             if call.writes is not None and call.writes.path == DAEMON_JSON:
                 content, private = call.writes.content, bool(call.private)
                 there = None if content is None else content.encode("utf-8", "surrogateescape")
+                data = call.writes.data if call.writes.data is not None else parsed(there)
                 if there is not None:
                     calls += _bridge_checks(changes)
                 if proven:
                     call = replace(call, risk=Risk.PROVEN)
                 elif there is not None and not upgraded:
-                    calls.append(daemon_check_content(askable(there), private=private))
+                    calls.append(daemon_check_content(askable(there, data), private=private))
             elif upgraded and not asked and call.engine in ("start", "load"):
-                if there is None or askable(there) == there:
+                if there is None or askable(there, data) == there:
                     calls.append(daemon_check())
                 else:
-                    calls.append(daemon_check_content(askable(there), private=private))
+                    calls.append(daemon_check_content(askable(there, data), private=private))
                 asked = True
             calls.append(call)
         result.append(Change(change.resource, change.drift, tuple(calls)))

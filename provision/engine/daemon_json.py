@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NotRequired, TypedDict
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from provision.model import HostReport
 from provision.remote.frames import typed
@@ -111,14 +114,32 @@ def canonical(daemon: dict[str, Any]) -> bytes:
     return (json.dumps(daemon, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def askable(content: bytes) -> bytes:
+def askable(content: bytes, daemon: Mapping[str, Any] | None) -> bytes:
     """The daemon.json to give to ``dockerd --validate``: without a ``userns-remap`` of ``default``. For that value even
     the check makes changes: it creates the user dockremap, and its lines in /etc/subuid and /etc/subgid (moby,
-    ``parseRemappedRoot`` in daemon/daemon_unix.go; seen with 26.1, 28.5 and 29.7). Other values are only looked up."""
-    daemon = parsed(content)
+    ``parseRemappedRoot`` in daemon/daemon_unix.go; seen with 26.1, 28.5 and 29.7). Other values are only looked up.
+    ``daemon`` is what the content means."""
     if daemon is None or str(daemon.get(_REMAP, "")).partition(":")[0] != "default":
         return content
     return canonical({key: value for key, value in daemon.items() if key != _REMAP})
+
+
+class DaemonJson(Struct, frozen=True):
+    """A text of daemon.json, what it means (``None`` for a text of an operator's template that is not a JSON object),
+    and its canonical form."""
+
+    content: bytes
+    data: dict[str, Any] | None
+    form: bytes | None
+
+    @property
+    def same(self) -> Callable[[bytes], bool] | None:
+        """Whether another text means the same; ``None`` where only the same bytes do."""
+        return None if self.form is None else partial(_means, self.form)
+
+
+def _means(form: bytes, content: bytes) -> bool:
+    return same(content) == form
 
 
 def same(content: bytes) -> bytes | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -13,6 +12,7 @@ from provision.engine.checks import checked
 from provision.engine.daemon_json import left_to_docker
 from provision.model import Call, Change, Drift, Plan, Platform, Resource
 from provision.planning.manifest import Manifest, live, removal, shared_record
+from provision.planning.undo_kinds import ENTRIES
 from provision.project.host_config import Context, HostConfig
 from provision.project.memo import Same
 from provision.remote.protocol import Seen
@@ -138,14 +138,13 @@ def _undeclared(config: HostConfig, manifests: dict[str, Manifest], makes: dict[
     declared = set().union(*makes.values())
     kept = {entry for slug, manifest in manifests.items() if slug not in makes for entry in manifest.entries}
     # What is declared absent has its own resource already.
-    spec = config.spec
-    kinds: dict[str, Mapping[str, Any]] = {
-        "file": spec.files,
-        "container": spec.containers,
-        "network": spec.networks,
-        "compose": spec.compose,
+    absent = {
+        f"{word} {name}"
+        for word, entry in ENTRIES.items()
+        if entry.field
+        for name, one in getattr(config.spec, entry.field).items()
+        if one.absent
     }
-    absent = {f"{kind} {name}" for kind, things in kinds.items() for name, one in things.items() if one.absent}
     return {
         entry: before
         for slug in makes

@@ -110,10 +110,12 @@ class Kind(Struct, frozen=True):
 class Entry(Struct, frozen=True):
     """An entry of a manifest. ``remove`` makes the resource that removes what is no longer declared. Its arguments are
     the rest of the entry, the value from before, and the services that watch each path. A ``live`` entry ends with the
-    value from before: what the resource has seen under the key ``live``."""
+    value from before: what the resource has seen under the key ``live``. ``field`` is the field of a spec that can
+    declare such an object ``absent``, by the rest of the entry; the object then has a resource of its own."""
 
     remove: Callable[[str, str, Watchers], Resource | None]
     live: bool = False
+    field: str = ""
 
 
 class Part(Struct, frozen=True):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from msgspec import Struct
 
@@ -38,8 +39,9 @@ _UNIT = re.compile(
 
 
 class File(Struct, frozen=True):
-    """``same`` maps a content to its canonical form, for formats in which different bytes can have the same meaning. A
-    file that differs only in form is left unchanged. The content of a ``secret`` file is never shown, not even its
+    """``same`` says whether another content means the same, for formats in which different bytes can have the same
+    meaning: a file that differs only in form is left unchanged. ``data`` is what a content in JSON means, for the steps
+    that check it. The content of a ``secret`` file is never shown, not even its
     hash. For a file that not every user of the host may read, only sizes and keyed hashes are shown
     (:mod:`provision.secrets.disclosure`). A ``literal`` content is exact bytes, from a file or from a host: it contains
     no tokens.
@@ -51,7 +53,8 @@ class File(Struct, frozen=True):
     group: str = "root"
     mode: str = "0644"
     watchers: tuple[str, ...] = ()
-    same: Callable[[bytes], bytes | None] | None = None
+    same: Callable[[bytes], bool] | None = None
+    data: Mapping[str, Any] | None = None
     secret: bool = False
     literal: bool = False
 
@@ -101,6 +104,7 @@ class File(Struct, frozen=True):
                 watchers=self.watchers,
                 literal=self.literal,
                 private=self.secret,
+                data=self.data,
             )
         else:
             yield own_file(
@@ -125,7 +129,7 @@ class File(Struct, frozen=True):
         return shown(self.content)
 
     def _means_the_same(self, content: bytes | None) -> bool:
-        return self.same is not None and content is not None and self.same(content) == self.same(self.content)
+        return self.same is not None and content is not None and self.same(content)
 
 
 class NoFile(Struct, frozen=True):
@@ -199,5 +203,5 @@ DECLARATION = Declaration(
             _whole,
         )
     },
-    entries={"file": Entry(_undeclared)},
+    entries={"file": Entry(_undeclared, field="files")},
 )

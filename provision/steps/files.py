@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from provision.engine.daemon_json import BRIDGE, DAEMON_JSON
 from provision.model import Call, Kept, Risk, Written
 from provision.remote.script import encoded
@@ -36,10 +39,11 @@ def put_file(
     watchers: tuple[str, ...] = (),
     literal: bool = False,
     private: bool = False,
+    data: Mapping[str, Any] | None = None,
 ) -> Call:
     """Write a file. The script has text unchanged, so that a person can read it, and other content in base64. In
     ``literal`` content no text counts as a token. No plan shows a ``private`` content, or one that the mode hides from
-    some users of the host."""
+    some users of the host. ``data`` is what a content in JSON means."""
     encoding, word = encoded(content, literal)
     return Call(
         "put_file",
@@ -48,7 +52,7 @@ def put_file(
         risk=_risk(path),
         touches=(path,),
         # For text, use the encoded word: in literal content, text that looks like a token is not a token.
-        writes=Written(path, word if encoding == "text" else content.decode("utf-8", "surrogateescape")),
+        writes=Written(path, word if encoding == "text" else content.decode("utf-8", "surrogateescape"), data),
         watchers=watchers,
         keeps=_kept(path),
         private=_hidden(mode, private),

@@ -150,5 +150,5 @@ def _undeclared(rest: str, before: str, watchers: Watchers) -> Resource | None:
 
 DECLARATION = Declaration(
     kinds={"compose": Kind("keep_compose", {"compose": RecordLine("undo_compose", _restored)}, Stage.OBJECTS)},
-    entries={"compose": Entry(_undeclared)},
+    entries={"compose": Entry(_undeclared, field="compose")},
 )

@@ -227,5 +227,5 @@ DECLARATION = Declaration(
             Stage.OBJECTS,
         )
     },
-    entries={"container": Entry(_undeclared)},
+    entries={"container": Entry(_undeclared, field="containers")},
 )

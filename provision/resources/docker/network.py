@@ -216,5 +216,5 @@ DECLARATION = Declaration(
             "keep_network", {"network": RecordLine("undo_network", _restored), "id": RecordLine()}, Stage.OBJECTS
         )
     },
-    entries={"network": Entry(_undeclared)},
+    entries={"network": Entry(_undeclared, field="networks")},
 )
