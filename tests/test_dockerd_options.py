@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from provision.engine.keys import NEWEST, Key, keys
 from provision.verify.dockerd_options import from_flags, options
 
 
@@ -51,3 +52,31 @@ def test_the_file_of_config_file_is_read(line: str) -> None:
 @pytest.mark.parametrize("text", [None, "", "\n", "{}"])
 def test_an_empty_or_missing_file_has_no_keys(text: str | None) -> None:
     assert options(["dockerd"], lambda path: text) == {"config-file": "/etc/docker/daemon.json"}
+
+
+#: Keys that no flag of their name sets. The flag of host-gateway-ips has the name of the older key.
+WITHOUT_FLAG = {
+    *("allow-nondistributable-artifacts", "builder", "deprecated-key-path", "min-api-version", "proxies"),
+    *("host-gateway-ip", "host-gateway-ips"),
+}
+LISTS = {"texts", "addresses", "urls", "objects"}
+MAPPINGS = {"object", "switches", "table"}
+
+
+@pytest.mark.parametrize("key", [key for key in keys().values() if key.known_to(NEWEST)], ids=lambda key: key.name)
+def test_verify_knows_the_flag_of_each_key_of_the_table(key: Key) -> None:
+    """The tables of verify are its own, so each of the two is checked by the other. Only a flag that is known takes a
+    word that begins with a hyphen as its value."""
+    flag = f"--{key.flag or key.name}"
+    if key.type == "bool":
+        assert from_flags(["dockerd", flag, "x"]) == {key.name: True}
+        return
+    found: Any = from_flags(["dockerd", flag, "-a=b"]).get(key.name)
+    if key.name in WITHOUT_FLAG:
+        assert found in (True, None)  # an unknown flag has no value here
+    elif key.type in LISTS:
+        assert found == ["-a=b"]
+    elif key.type in MAPPINGS and key.name != "nri-opts":
+        assert found == {"-a": "b"}
+    else:
+        assert found == "-a=b"

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from provision.engine.keys import keys
 from provision.model import HostReport
 from provision.remote.frames import typed
 from provision.remote.protocol import WireError
@@ -222,16 +223,5 @@ def _shows(info: dict[str, Any], key: str, value: Any) -> bool:
         return sorted(map(str, value)) == sorted(info.get("Labels") or [])
     if key == "runtimes":
         return set(value) <= set(info.get("Runtimes") or {})
-    field = _FIELDS.get(key)
-    return field is None or info.get(field) == value
-
-
-#: daemon.json keys whose value ``docker info`` shows as it is.
-_FIELDS = {
-    "debug": "Debug",
-    "default-runtime": "DefaultRuntime",
-    "experimental": "ExperimentalBuild",
-    "live-restore": "LiveRestoreEnabled",
-    "log-driver": "LoggingDriver",
-    "storage-driver": "Driver",
-}
+    row = keys().get(key)
+    return row is None or not row.info or info.get(row.info) == value

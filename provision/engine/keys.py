@@ -26,7 +26,8 @@ Version = tuple[int, int]
 
 
 class Key(Struct, frozen=True):
-    """``type`` is a word of the table, or the list of allowed values; versions are (major, minor)."""
+    """A row of the table, whose head explains the columns. ``type`` is a word, or the list of allowed values; versions
+    are (major, minor)."""
 
     name: str
     type: str | tuple[str, ...]
@@ -37,6 +38,14 @@ class Key(Struct, frozen=True):
     instead: str = ""
     ignored: Version | None = None
     gone: Version | None = None
+    local: bool = False
+    live: tuple[str, ...] = ()
+    bridge: Any = None
+    range: tuple[int | None, int | None] = (None, None)
+    flat: bool = False
+    flag: str = ""
+    flag_since: Version | None = None
+    info: str = ""
 
     def known_to(self, engine: Version) -> bool:
         end = self.gone or self.until
@@ -58,39 +67,16 @@ def version(text: str) -> Version | None:
 
 @cache
 def keys() -> dict[str, Key]:
-    found = {}
-    for name, row in load(Path(__file__).with_name("keys.yml")).items():
-        parts = ("since", "until", "deprecated", "ignored", "gone")
-        versions = {part: version(row[part]) for part in parts if part in row}
-        kind = tuple(row["type"]) if isinstance(row["type"], list) else row["type"]
-        found[name] = Key(name, kind, row["effect"], instead=row.get("instead", ""), **versions)
-    return found
+    return {name: Key(name, **_row(row)) for name, row in load(Path(__file__).with_name("keys.yml")).items()}
 
 
-#: The parts of a reloadable object that dockerd reads when it needs them. It reads all others only at its start (moby
-#: 29.7: containerd-snapshotter, containerd-migration, embedded-containerd, cdi, swarm-nftables).
-_LIVE = {"features": {"buildkit", "time-namespaces"}}
+_VERSIONS = ("since", "until", "deprecated", "ignored", "gone", "flag_since")
 
-#: Keys that only affect later pulls and pushes, new containers, dockerd's own log, or dockerd's data about itself. No
-#: address, route, firewall rule, socket or running container depends on them (moby, daemon/reload.go: reloadDebug,
-#: reloadLabels, reloadRegistryConfig, reloadMaxConcurrentDownloadsAndUploads, reloadMaxDownloadAttempts,
-#: reloadShutdownTimeout, and the defaults of reloadPlatform).
-_LOCAL = frozenset(
-    (
-        "debug",
-        "default-cgroupns-mode",
-        "default-ipc-mode",
-        "default-shm-size",
-        "default-stop-timeout",
-        "insecure-registries",
-        "labels",
-        "max-concurrent-downloads",
-        "max-concurrent-uploads",
-        "max-download-attempts",
-        "registry-mirrors",
-        "shutdown-timeout",
-    )
-)
+
+def _row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a :class:`Key`: versions as numbers, lists as tuples."""
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+    return values | {name: version(row[name]) for name in _VERSIONS if name in row}
 
 
 def key_effects(old: Mapping[str, Any], new: Mapping[str, Any], engine: Version = NEWEST) -> dict[str, str]:
@@ -108,7 +94,7 @@ def _effect(key: str, old: Mapping[str, Any], new: Mapping[str, Any], engine: Ve
     if row.effect == "restart" or (row.effect == "reload" and key not in new):
         return "restart"
     before, after = old.get(key), new.get(key)
-    return "restart" if key in _LIVE and not _parts(before, after) <= _LIVE[key] else "reload"
+    return "restart" if row.live and not _parts(before, after) <= set(row.live) else "reload"
 
 
 def _parts(before: Any, after: Any) -> set[str]:
@@ -119,7 +105,7 @@ def _parts(before: Any, after: Any) -> set[str]:
 
 def local(effects: Mapping[str, str]) -> bool:
     """Whether dockerd loads each of these changes by a reload, and none of them can affect a login."""
-    return bool(effects) and all(key in _LOCAL and effect == "reload" for key, effect in effects.items())
+    return bool(effects) and all(effect == "reload" and keys()[key].local for key, effect in effects.items())
 
 
 def worst(levels: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ from provision.engine.daemon_json import (
     parsed,
     same,
 )
-from provision.engine.keys import Version, key_effects, local, worst
+from provision.engine.keys import Version, key_effects, keys, local, worst
 from provision.model import Effect, HostReport
 from provision.spec import Engine, Service
 
@@ -64,27 +64,10 @@ def means_the_same(report: HostReport, loaded: str) -> bool:
     return now is not None and now == same(loaded.encode("utf-8", "surrogateescape"))
 
 
-#: Keys of the default bridge, which dockerd sets up only at its start, and their default values.
-#: Source: moby, daemon/daemon_unix.go, initNetworkController and initBridgeDriver.
-_BRIDGE_KEYS: dict[str, Any] = {
-    "bip": "",
-    "bip6": "",
-    "bridge": "",
-    "default-gateway": "",
-    "default-gateway-v6": "",
-    "fixed-cidr": "",
-    "fixed-cidr-v6": "",
-    "icc": True,
-    "ip": "0.0.0.0",  # noqa: S104 - docker's default for published ports
-    "ip-masq": True,
-    "ipv6": False,
-    "mtu": 1500,
-}
-
-
 def bridge_changes(old: dict[str, Any], new: dict[str, Any]) -> tuple[str, ...]:
     """The keys of docker's bridge whose effective values differ."""
-    return tuple(key for key, usual in _BRIDGE_KEYS.items() if old.get(key, usual) != new.get(key, usual))
+    rows = (row for row in keys().values() if row.bridge is not None)
+    return tuple(row.name for row in rows if old.get(row.name, row.bridge) != new.get(row.name, row.bridge))
 
 
 def effect(

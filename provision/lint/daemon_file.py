@@ -7,16 +7,34 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from provision.engine.keys import NEWEST, Version, keys
 from provision.errors import Where
 from provision.lint import loose_json, shapes
 from provision.lint.checks import CHECKS
 from provision.lint.finding import Finding, Level
-from provision.lint.flags import FLAGS
 from provision.lint.reading import Target
 from provision.lint.rules import finding
 from provision.lint.values import values
 from provision.text.yamlfile import Map, closest, locate, nearest
+
+
+class _Flag(Struct, frozen=True):
+    """``key`` is the name in daemon.json, or ``""``; ``since`` the first engine that has the flag."""
+
+    key: str = ""
+    since: Version = (0, 0)
+
+
+#: Flags of dockerd's command line whose key in daemon.json has another name, or that have no key. dockerd looks up an
+#: unknown key among its flags, so it accepts these names. It decodes the file by keys, so it ignores them (moby,
+#: daemon/config/config.go, findConfigurationConflicts).
+_FLAGS = {
+    **{row.flag: _Flag(row.name, row.flag_since or row.since or (0, 0)) for row in keys().values() if row.flag},
+    **dict.fromkeys(("config-file", "help", "restart", "version"), _Flag()),
+    "validate": _Flag("", (23, 0)),
+}
 
 
 def lint_text(path: Path, text: str, engine: Version = NEWEST, *, packaged: bool = False) -> list[Finding]:
@@ -77,7 +95,7 @@ def _meant(daemon: Map, sound: Map, engine: Version) -> Map:
         quoted.where = options.where
         sound["log-opts"], sound.where["log-opts"] = quoted, daemon.where["log-opts"]
     for name, value in daemon.items():
-        word = _meaning(name) if name not in keys() and name not in FLAGS else None
+        word = _meaning(name) if name not in keys() and name not in _FLAGS else None
         if word is not None and word not in daemon and shapes.fits(keys()[word], value, engine):
             sound[word] = shapes.decoded(shapes.of(keys()[word]), value)
             sound.where[word] = daemon.where[name]
@@ -96,7 +114,7 @@ def _key(daemon: Map, name: str, value: Any, engine: Version) -> Iterator[Findin
         yield from _unknown(name, value, where, engine)
         return
     instead = f"use {key.instead}" if key.instead else ""
-    flat = name in _FLAT and (key.since is None or engine >= key.since)
+    flat = key.flat and (key.since is None or engine >= key.since)
     passes = isinstance(value, Map) and all(_passes(inner, engine) for inner in value)
     if not key.known_to(engine) and passes and not flat:
         # Such an object is flattened like that of an unknown key, so dockerd sees no unknown key.
@@ -158,7 +176,7 @@ def _unknown(name: str, value: Any, where: Where, engine: Version) -> Iterator[F
             for inner in unknown:
                 yield finding("DJ101", value.where[inner], f"unknown key {inner} in {name}", nearest(inner, keys()))
             return
-    flag = FLAGS.get(name)
+    flag = _FLAGS.get(name)
     if flag is not None and flag.since <= engine and not isinstance(value, Map):
         hint = f"the key is {flag.key}" if flag.key else "remove it"
         yield finding("DJ105", where, f"{name} is a command line flag: in the file it has no effect", hint)
@@ -174,13 +192,6 @@ def _unknown(name: str, value: Any, where: Where, engine: Version) -> Iterator[F
     yield finding("DJ101", where, f"unknown key {name}", f'write "{plain}"' if plain in keys() else hint or "")
 
 
-#: Objects whose members are not keys of their own (moby, daemon/config/config.go, flatOptions).
-_FLAT = frozenset(
-    (
-        *("builder", "cluster-store-opts", "default-network-opts", "default-ulimits", "features", "log-opts"),
-        *("nri-opts", "runtimes"),
-    )
-)
 _PROXIES = ("http-proxy", "https-proxy", "no-proxy")
 
 
@@ -188,7 +199,7 @@ def _passes(name: str, engine: Version) -> bool:
     """True if moby knows a name that it treats as a key of its own, although it is inside an object."""
     if name in _PROXIES:
         return engine >= (23, 0)
-    flag = FLAGS.get(name)
+    flag = _FLAGS.get(name)
     if flag is not None:
         return flag.since <= engine
     return name in keys() and keys()[name].known_to(engine) and name != "proxies"

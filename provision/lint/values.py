@@ -14,15 +14,6 @@ from provision.lint.reading import Target, each, number, since
 from provision.lint.rules import finding
 from provision.text.yamlfile import Map, nearest
 
-#: moby, daemon/config/config.go, Validate; (minimum, maximum), None for no limit.
-_RANGES: dict[str, tuple[int | None, int | None]] = {
-    "max-concurrent-downloads": (0, None),
-    "max-concurrent-uploads": (0, None),
-    "max-download-attempts": (1, None),
-    "mtu": (68, 65535),
-    "network-diagnostic-port": (0, 65535),
-    "default-stop-timeout": (0, None),
-}
 #: github.com/docker/go-units, RAMInBytes (size.go, parseSize): the number, one blank at most, the unit.
 _SIZE = re.compile(r"\d+(\.\d+)? ?([kmgtp]i?b?|b)?", re.IGNORECASE)
 #: Go's strconv.ParseBool.
@@ -87,10 +78,9 @@ def problem(name: str, key: Key, value: Any, engine: Version) -> Wrong:
         return None  # the same as no value
     if name == "mtu" and value == 0:
         return None
-    if name in _RANGES:
-        least, most = _RANGES[name]
-        if (least is not None and value < least) or (most is not None and value > most):
-            return f"{value} is out of range: {least} to {most}" if most else f"{value} must be at least {least}"
+    least, most = key.range
+    if (least is not None and value < least) or (most is not None and value > most):
+        return f"{value} is out of range: {least} to {most}" if most else f"{value} must be at least {least}"
     if key.type == "address":
         return _address(value)
     if key.type == "size":
