@@ -80,20 +80,36 @@ class Frames:
         self._rest += data
         if not self._begun and not self._begin():
             return
-        place = 0
+        rest, place = self._rest, 0
         try:
             while True:
-                if self._count is None and (found := self._whole(place)) is not None:
-                    frame, place = found
-                    yield frame
-                    continue
-                step, place = self._step(place)
-                if step is not None:
-                    yield step
-        except _Unfinished as unfinished:
-            place = unfinished.place
+                if self._count is None:
+                    if (number := self._number(place, b";")) is None:
+                        return
+                    self._count, place = self._counted(*number)
+                while len(self._fields) < self._count:
+                    if self._length is None:
+                        if (number := self._number(place, b":")) is None:
+                            return
+                        self._length, place = number
+                        if self._length > self._limit:
+                            raise beyond(self._limit)
+                    end = place + self._length
+                    if len(rest) <= end:
+                        return
+                    if rest[end] != _COMMA:
+                        raise self._wrong(place)
+                    self._fields.append(text(rest[place:end]))
+                    self._length, place = None, end + 1
+                if len(rest) <= place:
+                    return
+                if rest[place] != _NEWLINE:
+                    raise self._wrong(place)
+                frame, place = tuple(self._fields), place + 1
+                self._count, self._fields = None, []
+                yield frame
         finally:
-            del self._rest[:place]
+            del rest[:place]
 
     @property
     def unfinished(self) -> bool:
@@ -116,83 +132,28 @@ class Frames:
             raise TooMuch(f"{_size(NOISE)} before the first line of its answer")
         return False
 
-    def _whole(self, place: int) -> tuple[tuple[str, ...], int] | None:
-        """Return the frame at ``place`` and the place after it; ``None`` for a part of a frame or an error, which
-        :meth:`_step` handles. Most frames have arrived completely, and one step for each number and each field takes
-        five times as long."""
-        rest = self._rest
-        stop = rest.find(b";", place, place + _DIGITS + 1)
-        digits = rest[place:stop]
-        if stop < 0 or not digits.isdigit() or not 0 < (count := int(digits)) <= self._left:
-            return None
-        place, fields = stop + 1, []
-        for _ in range(count):
-            stop = rest.find(b":", place, place + _DIGITS + 1)
-            digits = rest[place:stop]
-            if stop < 0 or not digits.isdigit():
-                return None
-            place, end = stop + 1, stop + 1 + int(digits)
-            if rest[end : end + 1] != b",":
-                return None
-            fields.append(text(rest[place:end]))
-            place = end + 1
-        if rest[place : place + 1] != b"\n":
-            return None
+    def _counted(self, count: int, place: int) -> tuple[int, int]:
+        """Check the number of fields of a frame, and return it with the place after it."""
+        if not count:
+            raise self._wrong(place)
         self._left -= count
-        return tuple(fields), place + 1
+        if self._left < 0:
+            raise TooMuch(f"{FIELDS} fields in one answer")
+        return count, place
 
-    def _step(self, place: int) -> tuple[tuple[str, ...] | None, int]:
-        """Read a number, a field or the end of a frame at ``place``. Return the frame that ends there, and the place
-        after it. Raises :class:`_Unfinished` where the rest has not arrived."""
-        if self._count is None:
-            self._count, place = self._number(place, b";")
-            if not self._count:
-                raise self._wrong(place)
-            self._left -= self._count
-            if self._left < 0:
-                raise TooMuch(f"{FIELDS} fields in one answer")
-        elif len(self._fields) == self._count:
-            if len(self._rest) <= place:
-                raise _Unfinished(place)
-            if self._rest[place] != _NEWLINE:
-                raise self._wrong(place)
-            frame = tuple(self._fields)
-            self._count, self._fields = None, []
-            return frame, place + 1
-        elif self._length is None:
-            self._length, place = self._number(place, b":")
-            if self._length > self._limit:
-                raise beyond(self._limit)
-        else:
-            end = place + self._length
-            if len(self._rest) <= end:
-                raise _Unfinished(place)
-            if self._rest[end] != _COMMA:
-                raise self._wrong(place)
-            self._fields.append(text(self._rest[place:end]))
-            self._length = None
-            return None, end + 1
-        return None, place
-
-    def _number(self, place: int, end: bytes) -> tuple[int, int]:
-        """Return the number from ``place`` to ``end``, and the place after it."""
+    def _number(self, place: int, end: bytes) -> tuple[int, int] | None:
+        """Return the number from ``place`` to ``end``, and the place after it; ``None`` where the rest has not
+        arrived."""
         stop = self._rest.find(end, place, place + _DIGITS + 1)
         digits = self._rest[place : stop if stop >= 0 else place + _DIGITS + 1]
-        if (digits and not digits.isdigit()) or len(digits) > _DIGITS or (stop >= 0 and not digits):
+        if stop >= 0 and digits.isdigit():
+            return int(digits), stop + 1
+        if stop >= 0 or len(digits) > _DIGITS or (digits and not digits.isdigit()):
             raise self._wrong(place)
-        if stop < 0:
-            raise _Unfinished(place)
-        return int(digits), stop + 1
+        return None
 
     def _wrong(self, place: int) -> WireError:
         return WireError(f"not a frame: {bytes(self._rest[place : place + 80])!r}")
-
-
-class _Unfinished(Exception):
-    """The rest of the item that begins at ``place`` has not arrived yet."""
-
-    def __init__(self, place: int) -> None:
-        self.place = place
 
 
 #: How many bytes before the first line are kept for a message.
