@@ -108,6 +108,7 @@ VALUES = [
     ("lab nonsense x", []),
     ("plan --nonsense=x", []),
     ("plan --forks 1", []),
+    ("plan --forks x -l db", ["db1"]),
 ]
 
 
@@ -330,6 +331,11 @@ LINES = [
     ("provision lint --ignore DJ00\t1\t", "provision lint --ignore DJ001 "),
     ("provision init inv\t", "provision init inventory/"),
     ("provision plan -l nothing\t", "provision plan -l nothing"),
+    # Libraries that get the whole line, or let argparse read it, complete none of these.
+    ("cd . && provision plan -l db\t", "cd . && provision plan -l db1 "),
+    ("A=1 provision plan -l db\t", "A=1 provision plan -l db1 "),
+    ("provision plan --forks x -l db\t", "provision plan --forks x -l db1 "),
+    ("provision plan -i ~/ow\t", "provision plan -i ~/own.ini "),
 ]
 
 
@@ -342,6 +348,7 @@ def test_lines_at_a_terminal_in_zsh(zsh: Terminal) -> None:
 
 
 def _check_lines(terminal: Terminal) -> None:
+    (terminal.saved.parent / "home/own.ini").touch()
     found = {keys: terminal.typed(keys) for keys, _ in LINES}
     assert found == dict(LINES)
     shown = terminal.seen.decode(errors="replace")
