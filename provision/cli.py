@@ -92,8 +92,6 @@ def main(argv: list[str] | None = None) -> int:
         args, unknown = top.parse_known_args(words)
         if unknown:
             return _unknown_arguments(top, args.command, unknown)
-        if args.command in _READ_THE_PROJECT:
-            _import_early()
         return int(importlib.import_module(f"provision.commands.{args.command.replace('-', '_')}").run(args))
     except KeyboardInterrupt:
         say("provision: interrupted")
@@ -116,18 +114,6 @@ def main(argv: list[str] | None = None) -> int:
         for one in error.each() if isinstance(error, SpecError) else (error,):
             say(f"provision: {one}")
         return 1
-
-
-#: The commands that need what :func:`_import_early` imports.
-_READ_THE_PROJECT = frozenset(("apply", "lint", "plan", "render", "verify"))
-
-
-def _import_early() -> None:
-    """Import two large libraries while few calls are active. CPython 3.11 keeps the frames of calls in chunks of 16 KiB
-    (Python/pystate.c, push_chunk). At the end of a chunk each call maps the next one, and unmaps it when it returns.
-    Deep in a chain of imports, the libraries made 700 of these calls in each run."""
-    importlib.import_module("jinja2")
-    importlib.import_module("pydantic")
 
 
 #: Words of other programs -> what provision has for them.
