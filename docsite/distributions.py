@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 
 from provision.distros import find
-from provision.distros.flavours import IMAGE
+from provision.distros.families import IMAGE
 from provision.distros.table import Distribution, rows
 from tools.certify.evidence import KINDS, Evidence, read_all
 from tools.certify.summary import summary
@@ -49,7 +49,7 @@ def _versions(same: list[Distribution]) -> str:
 
 
 def _packages(same: list[Distribution]) -> str:
-    if same[0].flavour == IMAGE:
+    if same[0].family == IMAGE:
         return "none: `source: installed`"
     directories = ", ".join(dict.fromkeys(f"`{row.docker}`" for row in same if row.docker))
     found = [f"Docker's ({directories})"] if directories else []

@@ -88,6 +88,6 @@ def load(
 
 
 def check(loaded: Loaded, options: Options) -> None:
-    """Render every host's files once for a platform of each flavour. A bad template, a missing ``src`` or a
+    """Render every host's files once for a platform of each family. A bad template, a missing ``src`` or a
     contradiction must be reported before a host is touched."""
     check_catalogs(loaded.configs, tuple(examples().values()), loaded.context, options)

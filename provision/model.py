@@ -87,14 +87,14 @@ class Salt(Struct, frozen=True):
 
 
 class Platform(Struct, frozen=True):
-    """What a host reported about itself: the values of ``os-release``, the machine's architecture, and the flavour of
+    """What a host reported about itself: the values of ``os-release``, the machine's architecture, and the family of
     package and service manager. The fields from ``docker`` on come from the table of distributions."""
 
     id: str
     version: str
     codename: str
     architecture: str
-    flavour: str
+    family: str
     name: str = ""
     #: the directory of Docker's packages below ``linux/``; empty where Docker publishes none
     docker: str = ""

@@ -215,8 +215,8 @@ def _parts(platform: Platform, source: str) -> tuple[str, ...]:
 
 
 def _everywhere(config: HostConfig, *calls: Call) -> str:
-    """The script with the same looks for every flavour."""
-    return look_script(dict.fromkeys(distros.FLAVOURS, calls), config.distributions)
+    """The script with the same looks for every family."""
+    return look_script(dict.fromkeys(distros.FAMILIES, calls), config.distributions)
 
 
 def _see(connection: Connection, config: HostConfig, script: str, deadline: float) -> tuple[Seen, Platform]:
@@ -229,9 +229,9 @@ def _see(connection: Connection, config: HostConfig, script: str, deadline: floa
     with _judging():
         _own(report)
     id, version, codename, name, like, base, kind = _os_release(frames)
-    flavour = report.get("flavour")
+    family = report.get("family")
     platform = distros.platform(
-        id, version, codename, name, base=base, flavour=flavour[0] if flavour else "", extra=config.distributions
+        id, version, codename, name, base=base, family=family[0] if family else "", extra=config.distributions
     )
     if platform is None:
         shown = name or f"{id} {version}".strip(BLANK)
@@ -413,22 +413,22 @@ def _look_script(config: HostConfig, context: Context, options: Options) -> str:
     catalogs = _catalogs(config, context, options)
     key = (
         "look",
-        tuple((flavour, Same(resources)) for flavour, resources in catalogs.items()),
+        tuple((family, Same(resources)) for family, resources in catalogs.items()),
         Same(config.distributions),
     )
     return context.recent.of(key, lambda: look_script(_looks(config, context, options), config.distributions))
 
 
 def _looks(config: HostConfig, context: Context, options: Options) -> Looks:
-    """The looks for each flavour. The host itself determines its flavour, in the same exec."""
+    """The looks for each family. The host itself determines its family, in the same exec."""
     return {
-        flavour: [call for resource in resources for call in resource.look()]
-        for flavour, resources in _catalogs(config, context, options).items()
+        family: [call for resource in resources for call in resource.look()]
+        for family, resources in _catalogs(config, context, options).items()
     }
 
 
 def _catalogs(config: HostConfig, context: Context, options: Options) -> dict[str, tuple[Resource, ...]]:
-    """The resources for an example of each flavour."""
+    """The resources for an example of each family."""
     examples = distros.examples()
     return dict(zip(examples, compile_catalogs(config, examples.values(), context, options), strict=True))
 

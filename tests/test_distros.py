@@ -25,7 +25,7 @@ from provision.lint.project import lint
 from provision.load import Loaded, load
 from provision.model import Call, Drift, Platform
 from provision.remote.protocol import Seen
-from provision.remote.script import Looks, flavour_case, look_script
+from provision.remote.script import Looks, family_case, look_script
 from provision.remote.sources import SH
 from provision.resources.obstacle import Obstacle, Unfixable
 from provision.resources.packages import Packages
@@ -49,11 +49,11 @@ def through(row: Distribution, given: Loaded) -> Platform:
     script."""
     on = distros.example(row)
     assert (on.id, on.version) == (row.id, row.version)
-    assert on.flavour in distros.FLAVOURS
+    assert on.family in distros.FAMILIES
     config = given.configs[0]
     resources = compile_catalog(config, on, given.context, Options())
     obstacles = [resource.message for resource in resources if isinstance(resource, Obstacle)]
-    image = on.flavour == distros.IMAGE
+    image = on.family == distros.IMAGE
     assert bool(obstacles) == (image or not (on.docker or on.engine)), obstacles
     installed = {name for one in resources if isinstance(one, Packages) for name in one.present}
     rendered = dict(contents(resources))
@@ -61,7 +61,7 @@ def through(row: Distribution, given: Loaded) -> Platform:
     if on.docker and not image:
         assert f"https://download.docker.com/linux/{on.docker}".encode() in sources
         assert "docker-ce" in installed
-        assert not on.flavour.startswith("apt") or f"Suites: {on.suite}\n".encode() in sources
+        assert not on.family.startswith("apt") or f"Suites: {on.suite}\n".encode() in sources
     elif not image:
         assert set(engines()[row.engine].values()) <= installed
     assert lint(given.configs, given.context) == []
@@ -71,18 +71,18 @@ def through(row: Distribution, given: Loaded) -> Platform:
     assert ends in verdict.text
     for part in package_manager.PROGRAMS:
         witness(row, on, part, given.configs[0].distributions)
-    assert row.like or on.flavour == reported_flavour(row)
+    assert row.like or on.family == reported_family(row)
     return on
 
 
 class Host:
-    """A testinfra host that has the programs of one flavour, and an engine of one package."""
+    """A testinfra host that has the programs of one family, and an engine of one package."""
 
     managers = {"apt": "dpkg-query", "apt-openrc": "dpkg-query", "apk": "apk", "pacman": "pacman", "image": ""}  # noqa: RUF012
 
     def __init__(self, row: Distribution, parts: dict[str, str]) -> None:
         self.row, self.parts = row, parts
-        self.manager = self.managers.get(row.flavour, "rpm")
+        self.manager = self.managers.get(row.family, "rpm")
 
     def exists(self, name: str) -> bool:
         return name == self.manager
@@ -116,14 +116,14 @@ def witness(row: Distribution, on: Platform, part: str, extra: tuple[Distributio
     host: Any = Host(row, {key: name for key, name in names.items() if name})
     if on.docker:
         assert package_manager.named(host, part, extra) == part
-    if own and on.flavour != distros.IMAGE:
+    if own and on.family != distros.IMAGE:
         expected = own.get(word) or (own["engine"] if word == "cli" else None)
         assert package_manager.named(host, part + package_manager.OF_DISTRIBUTION, extra) == expected
 
 
-def reported_flavour(row: Distribution) -> str:
-    """The flavour that the host's shell finds, by the arms that the look script has from the table."""
-    lines = f"os_id={row.id}\nos_version={row.version}\n{flavour_case(())}\nemit flavour $flavour"
+def reported_family(row: Distribution) -> str:
+    """The family that the host's shell finds, by the arms that the look script has from the table."""
+    lines = f"os_id={row.id}\nos_version={row.version}\n{family_case(())}\nemit family $family"
     frames, _ = run(["dash"], [], lines)
     return frames[0][1]
 
@@ -137,7 +137,7 @@ def test_each_row_works_with_each_module_that_reads_the_table(project: Project, 
 NEW = {
     "id": "newlinux",
     "name": "New Linux",
-    "flavour": "dnf",
+    "family": "dnf",
     "docker": "centos/9",
     "releases": {"3": {"ends": "2031-01-01"}},
     "sources": ["a test"],
@@ -175,8 +175,8 @@ def test_each_row_of_the_table_is_complete() -> None:
         assert row.sources, row.id
         assert not row.engine or row.engine in engines(), row.id
         assert row.covers(row.version), row.id
-        assert row.suite in ("", "base") or row.flavour == "apt", row.id
-        assert not row.flavour.startswith("apt") or not row.docker or distros.example(row).suite, row.id
+        assert row.suite in ("", "base") or row.family == "apt", row.id
+        assert not row.family.startswith("apt") or not row.docker or distros.example(row).suite, row.id
         for release in row.releases.values():
             assert not release.ends or date.fromisoformat(release.ends)
     pairs = [(row.id, row.minimum) for row in ROWS]
@@ -231,7 +231,7 @@ DERIVATIVE = {
     "nothing": ("lonely", "1", "", "Lonely 1", "", "", ""),
     "hostile": ("a: {b: c}", "1", "", "Hostile", "rhel", "", ""),
 }
-LOOKS: Looks = {name: [Call("look_files")] for name in distros.FLAVOURS}
+LOOKS: Looks = {name: [Call("look_files")] for name in distros.FAMILIES}
 LINES = {
     "new": "newlinux: {like: centos, version: 9}",
     "mint": 'newmint: {like: ubuntu, version: "24.04"}',
@@ -290,7 +290,7 @@ def test_an_unknown_distribution_is_refused_with_the_row_to_add(
     sent = answering(monkeypatch, said)
     _, on = see(None, config, look_script(LOOKS, config.distributions), 0.0)
     assert (on.id, on.version, on.name) == (*said[:2], said[3])
-    assert f"    {said[0]}:*) flavour={on.flavour} ;;" in sent[0]
+    assert f"    {said[0]}:*) family={on.family} ;;" in sent[0]
     like = LINES[case].split("like: ")[1].rstrip("}").replace(", version:", "").replace('"', "")
     assert on.like == like
     verdict = doctor.distribution(on, date(2026, 11, 26))
@@ -304,7 +304,7 @@ def test_a_custom_row_is_used_like_a_shipped_one(project: Project) -> None:
     config = loaded(project).configs[0]
     on = distros.platform("myos", "V10", "", extra=config.distributions)
     assert on is not None
-    assert (on.docker, on.flavour, on.support_ends, on.name) == ("centos/8", "dnf", "2029-12-31", "My OS V10")
+    assert (on.docker, on.family, on.support_ends, on.name) == ("centos/8", "dnf", "2029-12-31", "My OS V10")
     through(config.distributions[0], loaded(project))
     doctor_says = doctor.distribution(on, date(2026, 11, 26))
     assert doctor_says == doctor.Verdict(
@@ -363,7 +363,7 @@ def test_the_shell_reads_os_release_as_documented(shell: list[str], tmp_path: Pa
 
 @each_shell
 @pytest.mark.parametrize(
-    ("has", "flavour"),
+    ("has", "family"),
     [
         ({"dnf": "dnf-3"}, "dnf"),
         ({"dnf": "dnf-3", "dnf5": ""}, "dnf"),
@@ -372,8 +372,8 @@ def test_the_shell_reads_os_release_as_documented(shell: list[str], tmp_path: Pa
         ({"dnf": "dnf5", "dnf5": "", "ostree-booted": ""}, "image"),
     ],
 )
-def test_the_flavour_follows_from_the_package_manager_of_the_host(
-    shell: list[str], tmp_path: Path, has: dict[str, str], flavour: str
+def test_the_family_follows_from_the_package_manager_of_the_host(
+    shell: list[str], tmp_path: Path, has: dict[str, str], family: str
 ) -> None:
     (tmp_path / "dnf-3").write_text("")
     for name, target in sorted(has.items(), reverse=True):
@@ -382,16 +382,16 @@ def test_the_flavour_follows_from_the_package_manager_of_the_host(
         else:
             (tmp_path / name).write_text("")
             (tmp_path / name).chmod(0o755)
-    text = re.findall(r"^own_flavour\(\) .*?^}$", (SH / "look.sh").read_text(), re.MULTILINE | re.DOTALL)[0]
+    text = re.findall(r"^own_family\(\) .*?^}$", (SH / "look.sh").read_text(), re.MULTILINE | re.DOTALL)[0]
     text = text.replace("/usr/bin/", f"{tmp_path}/").replace("/run/", f"{tmp_path}/")
-    frames, _ = run(shell, [], f"{text}\nflavour=dnf\nown_flavour\nflavour=\nown_flavour")
-    assert frames == [("flavour", "", flavour)]
+    frames, _ = run(shell, [], f"{text}\nfamily=dnf\nown_family\nfamily=\nown_family")
+    assert frames == [("family", "", family)]
 
 
-def test_an_unknown_flavour_in_a_hosts_report_is_ignored() -> None:
-    found = distros.platform("rocky", "9.4", "", flavour="../../x")
+def test_an_unknown_family_in_a_hosts_report_is_ignored() -> None:
+    found = distros.platform("rocky", "9.4", "", family="../../x")
     assert found is not None
-    assert found.flavour == "dnf"
+    assert found.family == "dnf"
 
 
 def catalog(project: Project, spec: str, on: Platform) -> list[Any]:
@@ -428,7 +428,7 @@ def test_services_watch_their_programs_where_packages_restart_no_service(
 
 
 def on_image() -> Platform:
-    found = distros.platform("fedora", "43", "", flavour="image")
+    found = distros.platform("fedora", "43", "", family="image")
     assert found is not None
     return found
 

@@ -20,7 +20,7 @@ from provision.distros import platform
 from provision.planning.plan import inspection
 from provision.planning.prepare import work
 from provision.remote.protocol import Seen
-from provision.remote.script import flavour_case, job_script, look_script, quote
+from provision.remote.script import family_case, job_script, look_script, quote
 from provision.remote.sources import KINDS, SH, Source, included, sources
 from tests.conftest import Project
 
@@ -36,7 +36,7 @@ engine:
   users: [bob]
   daemon: {live-restore: true}
 """
-#: One platform of each flavour: ID, version, codename; and the paths of its repositories and keys.
+#: One platform of each family: ID, version, codename; and the paths of its repositories and keys.
 PLATFORMS: dict[str, tuple[tuple[str, str, str], *tuple[str, ...]]] = {
     "apt": (("debian", "13", "trixie"), "/etc/apt/keyrings/docker.asc", "/etc/apt/sources.list.d/docker.sources"),
     "dnf": (("rocky", "9.4", ""), "/etc/pki/rpm-gpg/RPM-GPG-KEY-docker", "/etc/yum.repos.d/docker-ce.repo"),
@@ -47,7 +47,7 @@ PLATFORMS: dict[str, tuple[tuple[str, str, str], *tuple[str, ...]]] = {
     "pacman": (("arch", "", ""),),
     "yum": (("centos", "7", ""), "/etc/pki/rpm-gpg/RPM-GPG-KEY-docker", "/etc/yum.repos.d/docker-ce.repo"),
 }
-NAMES = ["look.sh", *(f"{flavour}-fix.sh" for flavour in PLATFORMS)]
+NAMES = ["look.sh", *(f"{family}-fix.sh" for family in PLATFORMS)]
 #: A bare host, as its look reports it.
 BARE = [
     *(
@@ -90,21 +90,21 @@ def scripts(project: Project) -> dict[str, str]:
     loaded = project.load()
     config = loaded.configs[0]
     made = {"look.sh": look_script(tasks._looks(config, loaded.context, Options()))}
-    for flavour, (words, *paths) in PLATFORMS.items():
-        on = platform(*words, flavour=flavour)
+    for family, (words, *paths) in PLATFORMS.items():
+        on = platform(*words, family=family)
         assert on is not None
         bare = [*BARE, *(("file", path, "absent") for path in paths)]
         found = inspection(config, on, loaded.context, Options(), Seen.of(bare))
         calls = [call for resource in found.resources for call in resource.look()]
         job = work("20260101T000000-00000000", found.plan, found.report, found.remember, found.forget)
-        made[f"{flavour}-fix.sh"] = job_script(job, calls, {})
+        made[f"{family}-fix.sh"] = job_script(job, calls, {})
     return made
 
 
 def by_name(script: str) -> str:
     """``script`` with each included shell file replaced by its name and hash, and with the table of distributions by
     its name: tests/test_distros.py tests each row."""
-    script = script.replace(flavour_case(()), "# the flavour of os-release's ID and version (distros.yml)")
+    script = script.replace(family_case(()), "# the family of os-release's ID and version (distros.yml)")
     frames = [Source(path) for path in sorted(SH.glob("*.sh"))]
     texts = {source.label: included(source) for source in [*frames, *(one for kind in KINDS for one in sources(kind))]}
     # The longest text first: a short text may be a part of it.

@@ -74,9 +74,9 @@ def test_an_empty_fingerprint_counts_as_not_declared(project: Project, empty: st
     assert keyring(project, f"engine: {{fingerprint: {empty}}}").fingerprints == (OF_DEB,)
 
 
-def test_every_flavour_with_packages_of_docker_has_a_published_key() -> None:
+def test_every_family_with_packages_of_docker_has_a_published_key() -> None:
     for row in distros.rows():
-        form = distros.FLAVOURS[row.flavour].repositories
+        form = distros.FAMILIES[row.family].repositories
         assert bool(form.docker) == bool(form.docker_keys)
         assert form.docker or not row.docker, row.id
 

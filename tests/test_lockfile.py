@@ -54,7 +54,7 @@ def test_an_invalid_lock_file_is_refused_with_its_line(tmp_path: Path, text: str
     assert message in str(caught.value)
 
 
-def test_a_package_of_one_platform_is_inspected_on_all_of_its_flavour(project: Project) -> None:
+def test_a_package_of_one_platform_is_inspected_on_all_of_its_family(project: Project) -> None:
     """A lock for rocky-9 alone: the look must ask for the plugin before it knows whether the host is a rocky-9."""
     project.write("playbooks/site.lock.yml", "rocky-9:\n  docker-ce: 3:28.5.2-1.el9\n")
     project.spec("{engine: {}}")

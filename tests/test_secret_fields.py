@@ -243,7 +243,7 @@ def test_the_secret_of_a_marked_value_reaches_the_job(project: Project, path: st
     assert secrets
     texts = {
         "the job": job,
-        "the look": look_script({on.flavour: looks}),
+        "the look": look_script({on.family: looks}),
         "the plan": msgspec.json.encode(plan, enc_hook=str).decode() + repr(plan),
     }
     for what, text in texts.items():

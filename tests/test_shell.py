@@ -342,7 +342,7 @@ def test_pins_as_apt_lists_versions(shell: list[str], tmp_path: Path, pin: str, 
     assert found or b"no version of docker-ce matches 2" in done.stderr
 
 
-#: Flavour -> its shell files, what the program prints (recorded: dnf 4.23, zypper 1.14), and how a hold is written.
+#: Family -> its shell files, what the program prints (recorded: dnf 4.23, zypper 1.14), and how a hold is written.
 _RPM = {
     "dnf": (
         ["look/rpm.sh", "look/rpm_locks.sh", "look/pkg_rpm.sh", "look/pkg_dnf.sh"],
@@ -379,7 +379,7 @@ _RPM = {
 
 
 @each_shell
-@pytest.mark.parametrize("flavour", _RPM)
+@pytest.mark.parametrize("family", _RPM)
 @pytest.mark.parametrize(
     ("pin", "found"),
     [
@@ -391,10 +391,10 @@ _RPM = {
     ],
 )
 def test_pins_as_rpm_managers_list_versions(
-    shell: list[str], tmp_path: Path, flavour: str, pin: str, found: str
+    shell: list[str], tmp_path: Path, family: str, pin: str, found: str
 ) -> None:
-    files, listing, _ = _RPM[flavour]
-    stub(tmp_path / "bin", flavour, f"printf '{listing}'")
+    files, listing, _ = _RPM[family]
+    stub(tmp_path / "bin", family, f"printf '{listing}'")
     lines = f"pin_version docker-ce {pin}\nemit found $pin_found"
     frames, done = run(shell, [*files, "fix/rpm.sh"], lines, path=tmp_path / "bin", frame="fix.sh")
     assert frames == ([("found", found)] if found else [("died", "begin", "1")])
@@ -412,10 +412,10 @@ def test_an_epoch_of_zero_is_no_epoch(shell: list[str], tmp_path: Path) -> None:
 
 
 @each_shell
-@pytest.mark.parametrize("flavour", _RPM)
-def test_packages_as_rpm_lists_them(shell: list[str], tmp_path: Path, flavour: str) -> None:
+@pytest.mark.parametrize("family", _RPM)
+def test_packages_as_rpm_lists_them(shell: list[str], tmp_path: Path, family: str) -> None:
     """Recorded: rpm 4.20, whose exit status is the number of packages that are missing."""
-    files, _, lock = _RPM[flavour]
+    files, _, lock = _RPM[family]
     said = "@ docker-ce 3:28.5.2-1.el9\\npackage jq is not installed\\n@ tree 2.1.0-8.el9\\n"
     stub(tmp_path / "bin", "rpm", f"printf '{said}'; exit 1")
     (tmp_path / "locks").write_text(f"# a comment\n{lock}\n")

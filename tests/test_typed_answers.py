@@ -190,7 +190,7 @@ def report(**docker: str) -> list[tuple[str, ...]]:
     own = ("/etc/sysctl.d/99-zz-provision-site.conf", "/etc/modules-load.d/provision-site.conf")
     return [
         ("platform", "debian", "13", "trixie", "Debian", "", "", ""),
-        ("flavour", "", "apt"),
+        ("family", "", "apt"),
         *(("file", path, "absent") for path in (*paths, *own)),
         ("file", "/etc/docker/daemon.json", "regular file:644:root:root:1:2:3:2"),
         ("content", "/etc/docker/daemon.json", "e30="),

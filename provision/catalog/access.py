@@ -17,7 +17,7 @@ _PROGRAMS = tuple(f"/usr/bin/{name}" for name in _NAMES)
 def access(ctx: CompileContext) -> Iterator[Resource]:
     if ctx.spec.engine is None:
         return
-    systemd = ctx.flavour.init.name == "systemd"
+    systemd = ctx.family.init.name == "systemd"
     # With systemd the socket is systemd's, and the key of daemon.json has no effect on it (systemd.socket(5)).
     daemon = daemon_json.daemon_json(ctx.spec.engine) or {}
     group = daemon_json.GROUP if systemd else str(daemon.get("group") or daemon_json.GROUP)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from provision.distros import FLAVOURS, Flavour
+from provision.distros import FAMILIES, Family
 from provision.engine import loading
 from provision.engine.daemon_json import FORWARDING
 from provision.errors import SpecError, UsageError, Where
@@ -98,23 +98,23 @@ class CompileContext:
         return self._platform
 
     @property
-    def flavour(self) -> Flavour:
-        return FLAVOURS[self.platform.flavour]
+    def family(self) -> Family:
+        return FAMILIES[self.platform.family]
 
     @property
     def services(self) -> Mapping[str, Service]:
         """The declared services, and those that an engine brings. docker's own is last, because it must see what the
         others have changed."""
-        flavour = self.flavour if self.spec.engine is not None else None  # each use is a read of the platform
+        family = self.family if self.spec.engine is not None else None
         if self._services is None:
             found = {name.removesuffix(".service"): service for name, service in self.spec.services.items()}
             if self.spec.registry is not None and self.spec.registry.source == "package":
                 watch = [f"{REGISTRY_FOLDER}/{name}" for name in REGISTRY_READS]
                 own = Service(enabled=True, running=True, watch=watch)
                 found[REGISTRY_UNIT] = _refined(own, found.get(REGISTRY_UNIT))
-            if self.spec.engine is not None and flavour is not None:
-                network = self.dropins(FORWARDING) if flavour.network else ()
-                own_services = loading.services(flavour, self.spec.engine, network)
+            if self.spec.engine is not None and family is not None:
+                network = self.dropins(FORWARDING) if family.network else ()
+                own_services = loading.services(family, self.spec.engine, network)
                 found |= {unit: _refined(service, found.get(unit)) for unit, service in own_services.items()}
             self._services = found
         return self._services

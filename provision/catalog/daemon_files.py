@@ -71,7 +71,7 @@ def _proxy(ctx: CompileContext, declared: Engine) -> Iterator[Resource]:
     proxy = declared.proxy
     if proxy is None or proxy.place == "daemon":
         return
-    if ctx.flavour.init.name != "systemd":
+    if ctx.family.init.name != "systemd":
         yield Obstacle(
             "proxy", f"{ctx.platform.name} has no systemd unit for proxy settings; set engine.proxy.place: daemon"
         )
@@ -113,7 +113,7 @@ def _url(ctx: CompileContext, url: str | None, key: str) -> str:
 
 def _containerd(ctx: CompileContext, declared: Engine) -> Iterator[Resource]:
     """Only with systemd: with OpenRC dockerd starts its own containerd, whose data is below data-root."""
-    if declared.containerd_root is not None and ctx.flavour.init.name == "systemd":
+    if declared.containerd_root is not None and ctx.family.init.name == "systemd":
         _check_free(ctx, daemon_json.CONTAINERD_TOML)
         content = ctx.render("containerd/config.toml.j2", root=declared.containerd_root)
         yield _file(ctx, daemon_json.CONTAINERD_TOML, content)

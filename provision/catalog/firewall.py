@@ -43,7 +43,7 @@ def live_rules(ctx: CompileContext) -> Iterator[Resource]:
     if forward is None:
         return
     policy: Literal["ACCEPT", "DROP"] = "ACCEPT" if forward == "accept" else "DROP"
-    init = ctx.flavour.init
+    init = ctx.family.init
     template = {"systemd": "systemd/forward.service.j2", "openrc": "openrc/forward.j2"}[init.name]
     file = File(init.unit.format(UNIT), ctx.render(template, policy=policy), mode=init.mode)
     yield BootService(UNIT, file, init.link.format(UNIT))

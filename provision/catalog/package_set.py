@@ -22,7 +22,7 @@ def packages(ctx: CompileContext) -> Iterator[Resource]:
     absent = [name for name, package in ctx.spec.packages.items() if package.absent]
     upgrade: frozenset[str] = frozenset()
     if ctx.spec.users or (ctx.spec.engine is not None and ctx.spec.engine.users):
-        present |= dict.fromkeys(ctx.flavour.accounts)
+        present |= dict.fromkeys(ctx.family.accounts)
     found = _packaged(ctx)
     if ctx.spec.engine is not None and found is None:
         yield Obstacle("engine", _no_engine(ctx, ctx.spec.engine))
@@ -36,15 +36,15 @@ def packages(ctx: CompileContext) -> Iterator[Resource]:
         if ctx.options.upgrade:
             upgrade = frozenset(name for name, pin in own.items() if pin is None)
     registry = ctx.spec.registry
-    if registry is not None and registry.source == "package" and ctx.platform.flavour.startswith("apt"):
+    if registry is not None and registry.source == "package" and ctx.platform.family.startswith("apt"):
         present.setdefault(REGISTRY_UNIT, None)
-    if ctx.platform.flavour == distros.IMAGE and (present or absent):
+    if ctx.platform.family == distros.IMAGE and (present or absent):
         names = ", ".join([*present, *absent])
         yield Obstacle("packages", f"{ctx.platform.name} is a read-only image; its packages stay as they are ({names})")
         return
     held, sources = _held(ctx, present), source_files(ctx)
     if held:
-        present = {**dict.fromkeys(ctx.flavour.holds), **present}
+        present = {**dict.fromkeys(ctx.family.holds), **present}
     if present or absent:
         yield Packages(
             present=present,
@@ -52,11 +52,11 @@ def packages(ctx: CompileContext) -> Iterator[Resource]:
             upgrade=upgrade,
             lock_timeout=ctx.options.lock_timeout,
             sources=sources,
-            possible=distros.mentioned(ctx.platform.flavour),
+            possible=distros.mentioned(ctx.platform.family),
             repair=ctx.options.repair,
-            locks=ctx.flavour.holds if held else (),
-            programs=tuple(ctx.flavour.programs.values()),
-            watchers=tuple(ctx.flavour.programs),
+            locks=ctx.family.holds if held else (),
+            programs=tuple(ctx.family.programs.values()),
+            watchers=tuple(ctx.family.programs),
         )
     if sources:
         yield PackageIndexes(sources, ctx.options.lock_timeout)
@@ -83,7 +83,7 @@ def _packaged(ctx: CompileContext) -> distros.Packaged | None:
 
 
 def _no_engine(ctx: CompileContext, declared: Engine) -> str:
-    if ctx.platform.flavour == distros.IMAGE:
+    if ctx.platform.family == distros.IMAGE:
         return f"{ctx.platform.name} is a read-only image: set engine.source: installed where the image has Docker"
     whose = "Docker publishes no packages for" if declared.source == "docker" else "there is no Docker Engine in"
     return f"{whose} {ctx.platform.name}; the spec has engine.source: {declared.source}"

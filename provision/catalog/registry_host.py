@@ -38,7 +38,7 @@ def registry_files(ctx: CompileContext) -> Iterator[Resource]:
     declared = ctx.spec.registry
     if declared is None:
         return
-    if declared.source == "package" and not ctx.platform.flavour.startswith("apt"):
+    if declared.source == "package" and not ctx.platform.family.startswith("apt"):
         yield Obstacle(
             "registry", f"{ctx.platform.name} has no package {REGISTRY_UNIT}; set registry.source: container"
         )

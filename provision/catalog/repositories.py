@@ -35,7 +35,7 @@ class _Source(Struct, frozen=True):
 
 def repositories(ctx: CompileContext) -> Iterator[Resource]:
     for source in _sources(ctx):
-        yield from _FORMS[ctx.flavour.repositories.form](ctx, source)
+        yield from _FORMS[ctx.family.repositories.form](ctx, source)
 
 
 def source_files(ctx: CompileContext) -> tuple[str, ...]:
@@ -44,7 +44,7 @@ def source_files(ctx: CompileContext) -> tuple[str, ...]:
 
 
 def _sources(ctx: CompileContext) -> Iterator[_Source]:
-    form = ctx.flavour.repositories
+    form = ctx.family.repositories
     for name, declared in ctx.spec.repositories.items():
         template = _TEMPLATES[form.form]
         field = f"repositories.{name}.fingerprint"
@@ -60,7 +60,7 @@ def _from_docker(ctx: CompileContext, engine: Engine) -> bool:
 
 
 def _docker(ctx: CompileContext, engine: Engine) -> _Source:
-    form = ctx.flavour.repositories
+    form = ctx.family.repositories
     # The key is in the directory of the distribution, for all its versions.
     folder = f"{engine.package_mirror}/linux/{ctx.platform.docker.partition('/')[0]}"
     if form.form == "apt":
@@ -140,9 +140,9 @@ def _key(ctx: CompileContext, source: _Source) -> Resource:
     needs = {
         "certificates": any(str(url).startswith("https:") for url in (declared.url, declared.key_url)),
         "gpg": bool(declared.fingerprint),
-        "curl": "curl" in ctx.flavour.tools,
+        "curl": "curl" in ctx.family.tools,
     }
-    tools = {tool: ctx.flavour.tools[tool] for tool, needed in needs.items() if needed}
+    tools = {tool: ctx.family.tools[tool] for tool, needed in needs.items() if needed}
     accepted = tuple(declared.fingerprint)
     return Keyring(source.key, str(declared.key_url), accepted, source.field, tools, ctx.options.lock_timeout)
 

@@ -29,7 +29,7 @@ def services(ctx: CompileContext) -> Iterator[Resource]:
             running=declared.running,
             watch=tuple(declared.watch),
             on_change=declared.on_change,
-            optional=unit == ctx.flavour.network,
+            optional=unit == ctx.family.network,
             effect=_effect_of_a_file(ctx, declared) if unit == daemon_json.UNIT else None,
         )
 

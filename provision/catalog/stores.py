@@ -27,10 +27,10 @@ def stores(ctx: CompileContext) -> Iterator[Resource]:
         containerd=declared.containerd_root,
         leave=declared.existing_store == "leave",
         package=package or "",
-        packages=distros.engines_of(ctx.platform.flavour),
+        packages=distros.engines_of(ctx.platform.family),
         pin=pin,
         upgrade=ctx.options.upgrade,
-        below=ctx.flavour.init.name != "systemd",
+        below=ctx.family.init.name != "systemd",
     )
 
 

@@ -14,7 +14,7 @@ from provision.resources.unit_file import UnitFile
 
 def timer(ctx: CompileContext, unit: str, what: str, every: str, steps: Sequence[str]) -> Iterator[Resource]:
     """``steps`` are lines of the service (``ExecStart=...``); ``every`` is a calendar word (``daily``)."""
-    if ctx.flavour.init.name != "systemd":
+    if ctx.family.init.name != "systemd":
         yield Obstacle(unit, f"{unit} is a systemd timer, and {ctx.platform.name} has none")
         return
     folder = "/etc/systemd/system"

@@ -12,11 +12,11 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from provision.distros.flavours import DOCKER, FLAVOURS, IMAGE, OTHER_ENGINES, Flavour
+from provision.distros.families import DOCKER, FAMILIES, IMAGE, OTHER_ENGINES, Family
 from provision.distros.table import Distribution, engines, major, rows
 from provision.model import Platform
 
-__all__ = ["DOCKER", "FLAVOURS", "IMAGE", "Distribution", "Flavour", "engines", "major", "rows"]
+__all__ = ["DOCKER", "FAMILIES", "IMAGE", "Distribution", "Family", "engines", "major", "rows"]
 
 
 class Packaged(Struct, frozen=True):
@@ -51,11 +51,11 @@ def platform(
     architecture: str = "",
     *,
     base: str = "",
-    flavour: str = "",
+    family: str = "",
     extra: Sequence[Distribution] = (),
 ) -> Platform | None:
     """The platform of a host that reported these values; ``None`` for one that is not supported. ``base`` is the
-    codename of the distribution that it is derived from; ``flavour`` is what the host has detected."""
+    codename of the distribution that it is derived from; ``family`` is what the host has detected."""
     row = find(id, version, extra)
     if row is None:
         return None
@@ -65,7 +65,7 @@ def platform(
         codename,
         architecture,
         # A host may report any text.
-        flavour if flavour in FLAVOURS else row.flavour,
+        family if family in FAMILIES else row.family,
         name or f"{row.name} {version}".strip(),
         docker=row.directory(version),
         suite={"": codename, "base": base or codename}.get(row.suite, row.suite),
@@ -77,9 +77,9 @@ def platform(
     )
 
 
-def example(row: Distribution, flavour: str = "") -> Platform:
+def example(row: Distribution, family: str = "") -> Platform:
     release = row.release_of(row.version)
-    found = platform(row.id, row.version, release.codename, flavour=flavour, extra=(row,))
+    found = platform(row.id, row.version, release.codename, family=family, extra=(row,))
     if found is None:
         raise ValueError(f"the example of {row.id}, {row.version}, is not one of the row's versions")
     return found
@@ -87,31 +87,31 @@ def example(row: Distribution, flavour: str = "") -> Platform:
 
 @cache
 def examples() -> Mapping[str, Platform]:
-    """A platform of each flavour, from its first row, in the order of the table."""
-    return MappingProxyType({name: example(rows_of(name)[0], name) for name in FLAVOURS})
+    """A platform of each family, from its first row, in the order of the table."""
+    return MappingProxyType({name: example(rows_of(name)[0], name) for name in FAMILIES})
 
 
 @cache
-def rows_of(flavour: str) -> tuple[Distribution, ...]:
-    """The rows whose hosts may be of a flavour."""
-    names = (flavour, FLAVOURS[flavour].instead_of)
-    return tuple(row for row in rows() if row.flavour in names)
+def rows_of(family: str) -> tuple[Distribution, ...]:
+    """The rows whose hosts may be of a family."""
+    names = (family, FAMILIES[family].instead_of)
+    return tuple(row for row in rows() if row.family in names)
 
 
 @cache
-def mentioned(flavour: str) -> tuple[str, ...]:
-    """Every package that an engine may need on some distribution of a flavour. A look asks for all of them, because the
+def mentioned(family: str) -> tuple[str, ...]:
+    """Every package that an engine may need on some distribution of a family. A look asks for all of them, because the
     host's distribution is not known yet."""
-    names = [name for row in rows_of(flavour) for name in (*row.needs, *_own(row.engine).values())]
-    found = FLAVOURS[flavour]
+    names = [name for row in rows_of(family) for name in (*row.needs, *_own(row.engine).values())]
+    found = FAMILIES[family]
     return tuple(dict.fromkeys((*DOCKER.values(), *names, *found.conflicts, *found.accounts, *found.holds)))
 
 
 @cache
-def engines_of(flavour: str) -> tuple[str, ...]:
-    """The packages of a flavour that may bring dockerd."""
-    own = [_own(row.engine)["engine"] for row in rows_of(flavour) if row.engine]
-    others = [name for name in FLAVOURS[flavour].conflicts if name in OTHER_ENGINES]
+def engines_of(family: str) -> tuple[str, ...]:
+    """The packages of a family that may bring dockerd."""
+    own = [_own(row.engine)["engine"] for row in rows_of(family) if row.engine]
+    others = [name for name in FAMILIES[family].conflicts if name in OTHER_ENGINES]
     return tuple(dict.fromkeys((DOCKER["engine"], *own, *others)))
 
 
@@ -124,7 +124,7 @@ def daemons() -> frozenset[str]:
 def engine_packages() -> frozenset[str]:
     """Every package, on any distribution, that is part of an engine or conflicts with one."""
     own = (name for parts in engines().values() for name in parts.values())
-    return frozenset((*DOCKER.values(), *own, *(name for one in FLAVOURS.values() for name in one.conflicts)))
+    return frozenset((*DOCKER.values(), *own, *(name for one in FAMILIES.values() for name in one.conflicts)))
 
 
 def packaged(platform: Platform, source: str | None) -> Packaged | None:
@@ -133,10 +133,10 @@ def packaged(platform: Platform, source: str | None) -> Packaged | None:
     platform. An ``installed`` engine has no packages that provision manages."""
     if source == "installed":
         return Packaged({}, ())
-    if platform.flavour == IMAGE:
+    if platform.family == IMAGE:
         return None
     if source != "distribution" and platform.docker:
-        return Packaged(DOCKER, FLAVOURS[platform.flavour].conflicts)
+        return Packaged(DOCKER, FAMILIES[platform.family].conflicts)
     if source == "docker" or not platform.engine:
         return None
     return Packaged(_own(platform.engine), (*DOCKER.values(), "podman-docker"))

@@ -64,12 +64,12 @@ def _row(id: str, given: Any, where: Where) -> Distribution:
             hint=f"such as {newest(like).version}",
         )
     suite = _text(id, given, "suite", _ID, "") or row.release_of(version).codename
-    if row.flavour.startswith("apt") and not suite:
+    if row.family.startswith("apt") and not suite:
         raise SpecError(f"needs suite: the codename of {like} {version} is not known", where=where, key=id)
     return Distribution(
         id=id,
         name=_text(id, given, "name", _TEXT, id),
-        flavour=row.flavour,
+        family=row.family,
         releases={},
         sources=(FILE,),
         docker=_text(id, given, "docker", _PATH, row.directory(version)),

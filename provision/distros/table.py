@@ -29,7 +29,7 @@ class Distribution(Struct, frozen=True, forbid_unknown_fields=True):
 
     id: str
     name: str
-    flavour: str
+    family: str
     releases: dict[str, Release]
     sources: tuple[str, ...]
     tested: Tested = "unproven"
@@ -66,7 +66,7 @@ class Distribution(Struct, frozen=True, forbid_unknown_fields=True):
 
     def directory(self, version: str) -> str:
         """Docker's directory for a version, below ``linux/``; for rpm packages it ends with the major version."""
-        if not self.docker or "/" in self.docker or self.flavour.startswith("apt"):
+        if not self.docker or "/" in self.docker or self.family.startswith("apt"):
             return self.docker
         return f"{self.docker}/{major(version)}"
 

@@ -15,7 +15,7 @@ from typing import Any
 from msgspec import Struct
 
 from provision import distros
-from provision.distros import FLAVOURS
+from provision.distros import FAMILIES
 from provision.engine.daemon_json import DATA_ROOT, daemon_json
 from provision.engine.image_store import image_store
 from provision.engine.keys import NEWEST, Version, version
@@ -123,7 +123,7 @@ def _kernel(report: HostReport) -> Verdict:
 def _init(report: HostReport, platform: Platform) -> Verdict:
     """Judge whether the service manager runs that provision uses on this distribution (sd_booted(3), openrc-run(8))."""
     found, first = report.fields("doctor", "init")
-    wanted = FLAVOURS[platform.flavour].init.name
+    wanted = FAMILIES[platform.family].init.name
     if found != wanted:
         text = f"{wanted} does not run (the first process is {first}), and provision manages services by it"
         return Verdict("service manager", "bad", f"{text}: start the host with {wanted}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from provision.distros import Flavour
+from provision.distros import Family
 from provision.engine.daemon_json import (
     CONF_D,
     CONTAINERD,
@@ -29,17 +29,17 @@ from provision.spec import Engine, Service
 EffectOf = Callable[[HostReport, tuple[str, ...]], Effect]
 
 
-def services(flavour: Flavour, declared: Engine, network: Sequence[str]) -> dict[str, Service]:
+def services(family: Family, declared: Engine, network: Sequence[str]) -> dict[str, Service]:
     """The services that must have loaded what the engine's part of the spec writes, in the order of their start.
     ``network`` are the files that set the forwarding of packets at boot."""
     found: dict[str, Service] = {}
     if network:
-        found[flavour.network] = Service(watch=list(network))
+        found[family.network] = Service(watch=list(network))
     if declared.firewall is not None and declared.firewall.firewalld:
         found[FIREWALLD] = Service(enabled=True, running=True, watch=[ZONE], on_change="reload")
-    systemd = flavour.init.name == "systemd"
+    systemd = family.init.name == "systemd"
     own_packages = declared.source != "installed"
-    programs = {unit: [program] for unit, program in flavour.programs.items()} if own_packages else {}
+    programs = {unit: [program] for unit, program in family.programs.items()} if own_packages else {}
     containerd = [CONTAINERD_TOML] if declared.containerd_root is not None and systemd else []
     if containerd := [*containerd, *programs.get(CONTAINERD, [])]:
         found[CONTAINERD] = Service(running=True, watch=containerd)

@@ -56,7 +56,7 @@ def entry(plan: Plan, salt: Salt) -> dict[str, Any]:
         return dict(plan.entry)
     made = {
         "platform": plan.platform.name,
-        "flavour": plan.platform.flavour,
+        "flavour": plan.platform.family,
         "impacts": _impacts(plan.impacts),
         "rollback_impacts": _impacts(plan.rollback_impacts),
         "changes": [

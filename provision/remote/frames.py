@@ -62,7 +62,7 @@ GREP = re.compile(r"([^:]+):([0-9]{1,10}):(.*)", re.DOTALL)
 #: Kind -> the number of fields after the key: the least and the most.
 _COUNTS: Mapping[str, tuple[int, int]] = {
     **dict.fromkeys(
-        ("candidates", "content", "file", "flavour", "forward", "hostname", "locks", "made", "made_of", "manifest"),
+        ("candidates", "content", "file", "family", "forward", "hostname", "locks", "made", "made_of", "manifest"),
         (1, 1),
     ),
     **dict.fromkeys(

@@ -14,7 +14,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
 
-from provision.distros import FLAVOURS, Distribution, major, rows
+from provision.distros import FAMILIES, Distribution, major, rows
 from provision.errors import SpecError
 from provision.model import Call, Risk
 from provision.remote.sources import SH, Source, defined, included, once
@@ -28,9 +28,9 @@ RUNS = "/var/lib/provision/runs"
 #: provision's own directories. Only root may write in them: what a look reads there decides what is removed.
 OWN = ("/run/provision", "/var/lib/provision")
 
-#: Flavour -> looks. A look that depends on the flavour is made for each flavour; the host runs its own.
+#: Family -> looks. A look that depends on the family is made for each family; the host runs its own.
 Looks = dict[str, Sequence[Call]]
-#: The fields of a row in the table of distributions: ID, oldest version, the first version of the next row, flavour.
+#: The fields of a row in the table of distributions: ID, oldest version, the first version of the next row, family.
 _Arm = tuple[str, str, str, str]
 
 
@@ -72,8 +72,8 @@ def merged(calls: Iterable[Call]) -> list[Call]:
 
 def look_script(looks: Looks, extra: tuple[Distribution, ...] = ()) -> str:
     """The script that only reads the host's state. ``extra`` are a project's own rows of the table of distributions."""
-    arms = tuple((row.id, row.minimum, row.below, row.flavour) for row in extra)
-    return _look_script((tuple((flavour, tuple(calls)) for flavour, calls in looks.items()), arms))
+    arms = tuple((row.id, row.minimum, row.below, row.family) for row in extra)
+    return _look_script((tuple((family, tuple(calls)) for family, calls in looks.items()), arms))
 
 
 @once
@@ -84,10 +84,10 @@ def _look_script(asked: tuple[tuple[tuple[str, tuple[Call, ...]], ...], tuple[_A
     files = _files("look", looks.keys(), _functions(looks))
     body = [
         "platform",
-        flavour_case(extra),
-        "own_flavour",
+        family_case(extra),
+        "own_family",
         "supported",
-        *_of_flavours(files, list(looks)),
+        *_of_families(files, list(looks)),
         *_looks(looks),
         "emit end",
     ]
@@ -102,7 +102,7 @@ def job_script(work: Work, look: Sequence[Call], secrets: dict[str, str]) -> str
     needs, and the variables that stand for them. Raises :class:`SpecError` where a step holds a secret that the host's
     own configuration does not refer to, or the remains of a token.
     """
-    flavour = work.plan.platform.flavour
+    family = work.plan.platform.family
     body = ["lock_take", _words("base_check", *work.base), _words("keep", *work.keep)]
     names = {call.function for call in look}
     names |= work.undo
@@ -121,8 +121,8 @@ def job_script(work: Work, look: Sequence[Call], secrets: dict[str, str]) -> str
     if work.disturbs_engine:
         body.append(_words("health", work.health))
     finish = "finish login" if work.risky else "finish proven"
-    body += ["steps_end", "platform", *_looks({flavour: look}), "emit end", finish]
-    text = "\n".join(included(source) for source in [*_PRELUDE, *_needed(flavour, frozenset(names)), _FIX])
+    body += ["steps_end", "platform", *_looks({family: look}), "emit end", finish]
+    text = "\n".join(included(source) for source in [*_PRELUDE, *_needed(family, frozenset(names)), _FIX])
     _without_tokens(body)
     lines = "\n".join(body)
     # The verbs of _APART run without the values of secrets, so they can't mask what the steps print.
@@ -231,11 +231,11 @@ def _looks(looks: Looks) -> Iterator[str]:
     if len(looks) == 1:
         yield from (_look(call) for call in merged(next(iter(looks.values()))))
         return
-    per_flavour = {name: [_look(call) for call in merged(calls)] for name, calls in looks.items()}
-    common = [line for line in next(iter(per_flavour.values())) if all(line in lines for lines in per_flavour.values())]
+    per_family = {name: [_look(call) for call in merged(calls)] for name, calls in looks.items()}
+    common = [line for line in next(iter(per_family.values())) if all(line in lines for lines in per_family.values())]
     yield from common
-    yield "case $flavour in"
-    for name, lines in per_flavour.items():
+    yield "case $family in"
+    for name, lines in per_family.items():
         yield f"    {name})"
         yield from (f"        {line}" for line in lines if line not in common)
         yield "        ;;"
@@ -250,10 +250,10 @@ def _functions(looks: Looks) -> set[str]:
     return {call.function for calls in looks.values() for call in calls}
 
 
-def _files(kind: str, flavours: Iterable[str], names: set[str]) -> list[Source]:
-    """The sources that define ``names``, and the files that a flavour requires, without files of other flavours."""
-    own = {file for flavour in flavours for file in FLAVOURS[flavour].files}
-    foreign = {file for flavour in FLAVOURS.values() for file in flavour.files} - own
+def _files(kind: str, families: Iterable[str], names: set[str]) -> list[Source]:
+    """The sources that define ``names``, and the files that a family requires, without files of other families."""
+    own = {file for family in families for file in FAMILIES[family].files}
+    foreign = {file for family in FAMILIES.values() for file in family.files} - own
     always = own | ({"manifests.sh", "engine.sh", "docker.sh", "files.sh"} if kind == "look" else set())
     return [
         source
@@ -263,12 +263,12 @@ def _files(kind: str, flavours: Iterable[str], names: set[str]) -> list[Source]:
 
 
 @lru_cache(maxsize=256)
-def _needed(flavour: str, names: frozenset[str]) -> tuple[Source, ...]:
+def _needed(family: str, names: frozenset[str]) -> tuple[Source, ...]:
     """The sources of a job's script: those that define the functions which its steps and its frame call, directly or
     indirectly. Which function a step calls may depend on the host (a reload instead of a restart)."""
     names |= called(included(_FIX))
     while True:
-        files = (*_files("look", [flavour], set(names)), *_files("fix", [flavour], set(names)))
+        files = (*_files("look", [family], set(names)), *_files("fix", [family], set(names)))
         more = names.union(*(called(included(source)) for source in files))
         if more == names:
             return files
@@ -291,34 +291,34 @@ _COMMAND = re.compile(
 )
 
 
-def _whose(source: Source, flavours: Iterable[str]) -> list[str]:
-    """The flavours that need a source: all, unless its file belongs to certain flavours."""
+def _whose(source: Source, families: Iterable[str]) -> list[str]:
+    """The families that need a source: all, unless its file belongs to certain families."""
     file = source.path.name
-    if not any(file in flavour.files for flavour in FLAVOURS.values()):
-        return list(flavours)
-    return [name for name in flavours if file in FLAVOURS[name].files]
+    if not any(file in family.files for family in FAMILIES.values()):
+        return list(families)
+    return [name for name in families if file in FAMILIES[name].files]
 
 
-def _of_flavours(files: Iterable[Source], flavours: list[str]) -> Iterator[str]:
-    """Include the files of each flavour. They define functions of the same names, so a host uses only its own."""
+def _of_families(files: Iterable[Source], families: list[str]) -> Iterator[str]:
+    """Include the files of each family. They define functions of the same names, so a host uses only its own."""
     for file in files:
-        whose = _whose(file, flavours)
-        if len(whose) < len(flavours):
-            yield f"case $flavour in\n{' | '.join(whose)})\n{included(file)}\n;;\nesac"
+        whose = _whose(file, families)
+        if len(whose) < len(families):
+            yield f"case $family in\n{' | '.join(whose)})\n{included(file)}\n;;\nesac"
 
 
-def flavour_case(extra: Iterable[_Arm]) -> str:
-    """A shell ``case`` from os-release's ID and version to the flavour, by the rows of the table. Python judges whether
-    a version is supported, so a version occurs here only where it decides the flavour. Rows that end at a version come
+def family_case(extra: Iterable[_Arm]) -> str:
+    """A shell ``case`` from os-release's ID and version to the family, by the rows of the table. Python judges whether
+    a version is supported, so a version occurs here only where it decides the family. Rows that end at a version come
     first."""
-    known = [(row.id, row.minimum, row.below, row.flavour) for row in rows()]
-    flavours: dict[str, set[str]] = {}
-    for id, _, _, flavour in known:
-        flavours.setdefault(id, set()).add(flavour)
-    whole = [(id, "", "", flavour) for id, (flavour, *more) in flavours.items() if not more]
-    parts = sorted((arm for arm in known if len(flavours[arm[0]]) > 1), key=lambda arm: not arm[2])
-    arms = [f"    {' | '.join(_patterns(*arm[:3]))}) flavour={arm[3]} ;;" for arm in (*extra, *parts, *whole)]
-    return "case $os_id:$os_version in\n" + "\n".join(arms) + "\n    *) flavour= ;;\nesac"
+    known = [(row.id, row.minimum, row.below, row.family) for row in rows()]
+    families: dict[str, set[str]] = {}
+    for id, _, _, family in known:
+        families.setdefault(id, set()).add(family)
+    whole = [(id, "", "", family) for id, (family, *more) in families.items() if not more]
+    parts = sorted((arm for arm in known if len(families[arm[0]]) > 1), key=lambda arm: not arm[2])
+    arms = [f"    {' | '.join(_patterns(*arm[:3]))}) family={arm[3]} ;;" for arm in (*extra, *parts, *whole)]
+    return "case $os_id:$os_version in\n" + "\n".join(arms) + "\n    *) family= ;;\nesac"
 
 
 def _patterns(id: str, least: str, below: str) -> Iterator[str]:

@@ -22,18 +22,18 @@ look_tell() {
 
 # The row of a distribution names a family. Which member of the family a host has depends on its programs, not on the
 # version of the distribution. No fork.
-own_flavour() {
-    [ -n "$flavour" ] || return 0
+own_family() {
+    [ -n "$family" ] || return 0
     # A system of ostree (CoreOS, Silverblue, image mode) has the ID of the distribution that its packages come from.
-    [ ! -e /run/ostree-booted ] || flavour=image
-    if [ "$flavour" = dnf ] && [ -x /usr/bin/dnf5 ]; then
+    [ ! -e /run/ostree-booted ] || family=image
+    if [ "$family" = dnf ] && [ -x /usr/bin/dnf5 ]; then
         # Where both are installed, "dnf" is a link to one of them. -ef is POSIX since 2024, and older shells have it.
         # shellcheck disable=SC3013
         if [ ! -e /usr/bin/dnf ] || [ /usr/bin/dnf -ef /usr/bin/dnf5 ]; then
-            flavour=dnf5
+            family=dnf5
         fi
     fi
-    emit flavour '' "$flavour"
+    emit family '' "$family"
 }
 
 # provision changes no host that it can't inspect: the distribution is not in the table, or the login is not root.
@@ -43,7 +43,7 @@ supported() {
         emit unprivileged
         exit 0
     fi
-    if [ -z "$flavour" ]; then
+    if [ -z "$family" ]; then
         emit end
         exit 0
     fi

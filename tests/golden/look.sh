@@ -11,73 +11,73 @@ provision_main() {
 # resources/stores.sh (look) c195af7b9117
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/users.sh (look) 0445e511ee33
-# look.sh 04f32063fd94
+# look.sh 48d2cab15684
 begin
 platform
-# the flavour of os-release's ID and version (distros.yml)
-own_flavour
+# the family of os-release's ID and version (distros.yml)
+own_family
 supported
-case $flavour in
+case $family in
 apk)
 # look/pkg_apk.sh 4ea0a25a85c4
 ;;
 esac
-case $flavour in
+case $family in
 apt | apt-openrc)
 # look/pkg_apt.sh 03419497ccb3
 ;;
 esac
-case $flavour in
+case $family in
 dnf)
 # look/pkg_dnf.sh 52453ca86325
 ;;
 esac
-case $flavour in
+case $family in
 dnf5)
 # look/pkg_dnf5.sh 45880212837b
 ;;
 esac
-case $flavour in
+case $family in
 image)
 # look/pkg_none.sh c216f2d2ea97
 ;;
 esac
-case $flavour in
+case $family in
 pacman)
 # look/pkg_pacman.sh 0b1f71121c4d
 ;;
 esac
-case $flavour in
+case $family in
 dnf | yum)
 # look/pkg_rpm.sh 2335497471d6
 ;;
 esac
-case $flavour in
+case $family in
 yum)
 # look/pkg_yum.sh 134cc60a9704
 ;;
 esac
-case $flavour in
+case $family in
 zypper)
 # look/pkg_zypper.sh 21f6965e323b
 ;;
 esac
-case $flavour in
+case $family in
 dnf | dnf5 | yum | zypper)
 # look/rpm.sh 8f7e436b11b4
 ;;
 esac
-case $flavour in
+case $family in
 dnf | yum | zypper)
 # look/rpm_locks.sh ad5e31c20085
 ;;
 esac
-case $flavour in
+case $family in
 apt-openrc | apk)
 # look/svc_openrc.sh 673d13b55555
 ;;
 esac
-case $flavour in
+case $family in
 apt | dnf | dnf5 | yum | zypper | pacman | image)
 # look/svc_systemd.sh cd07651e3362
 ;;
@@ -91,7 +91,7 @@ at look_groups docker
 at look_set_id /usr/bin/docker /usr/bin/dockerd /usr/bin/docker-init /usr/bin/docker-proxy /usr/bin/containerd /usr/bin/containerd-shim-runc-v2 /usr/bin/ctr /usr/bin/runc
 at look_undeclared /var/lib/docker /etc/containerd/config.toml /var/lib/containerd /etc/containerd/config.toml
 at look_docker
-case $flavour in
+case $family in
     apt)
         at look_apt_sources /etc/apt/sources.list.d/docker.sources
         at look_paths /etc/ssl/certs/ca-certificates.crt /usr/bin/gpg

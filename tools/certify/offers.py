@@ -10,7 +10,7 @@ from provision.lines import lines_of
 from provision.remote.script import quote
 from tools.certify.facts import Ask
 
-#: Flavour -> the command that lists versions. Where a lock would hide other versions, it is left out.
+#: Family -> the command that lists versions. Where a lock would hide other versions, it is left out.
 _LISTS = {
     "apt": "apt-cache madison %s",
     "apt-openrc": "apt-cache madison %s",
@@ -24,9 +24,9 @@ _LISTS = {
 _VERSION = re.compile(r"(?:[0-9]+:)?([0-9]+(?:\.[0-9]+)+[^\s|:]*):?")
 
 
-def offers(ask: Ask, flavour: str, package: str) -> tuple[str, ...]:
+def offers(ask: Ask, family: str, package: str) -> tuple[str, ...]:
     """Pins for the versions that the host can install, the newest first."""
-    command = _LISTS.get(flavour)
+    command = _LISTS.get(family)
     return pins(lines_of(ask(f"{command % quote(package)} 2>/dev/null || :"))) if command is not None else ()
 
 

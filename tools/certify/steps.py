@@ -151,7 +151,7 @@ def _pins(bench: Bench) -> tuple[str, str]:
     packaged = distros.packaged(_platform(bench), bench.source)
     if packaged is None:
         raise Skipped("the distribution has no package of the engine")
-    found = offers.offers(bench.trial.ask, _platform(bench).flavour, packaged.parts["engine"])
+    found = offers.offers(bench.trial.ask, _platform(bench).family, packaged.parts["engine"])
     if len(found) < 2:
         raise Skipped(f"the repository offers {len(found)} version of the engine")
     return found[0], found[1]

@@ -41,7 +41,7 @@ SYSTEMD = Init(
 OPENRC = Init("openrc", "/etc/init.d/{}", "/etc/runlevels/default/{}", "0755")
 
 
-class Flavour(Struct, frozen=True):
+class Family(Struct, frozen=True):
     """What the distributions of a family have in common: package names, and the shell files for the family's tools."""
 
     name: str
@@ -61,11 +61,11 @@ class Flavour(Struct, frozen=True):
     network: str = ""
     #: the engine's services and their programs, where packages restart no service: each watches its own program
     programs: Mapping[str, str] = {}
-    #: the flavour whose rows this one serves too, on hosts with this one's programs (``own_flavour`` in ``sh/look.sh``)
+    #: the family whose rows this one serves too, on hosts with this one's programs (``own_family`` in ``sh/look.sh``)
     instead_of: str = ""
 
 
-#: The flavour of hosts whose packages come with the system's image.
+#: The family of hosts whose packages come with the system's image.
 IMAGE = "image"
 
 #: Docker's own packages have one name everywhere.
@@ -121,10 +121,10 @@ _RPM_CONFLICTS = (
     "runc",
 )
 
-FLAVOURS: Mapping[str, Flavour] = {
-    flavour.name: flavour
-    for flavour in (
-        Flavour(
+FAMILIES: Mapping[str, Family] = {
+    family.name: family
+    for family in (
+        Family(
             name="apt",
             repositories=Repositories(
                 "apt",
@@ -138,7 +138,7 @@ FLAVOURS: Mapping[str, Flavour] = {
             holds=(),
             files=("locks.sh", "pkg_apt.sh", "svc_systemd.sh", "undo_systemd.sh"),
         ),
-        Flavour(
+        Family(
             name="dnf",
             repositories=_RPM,
             conflicts=_RPM_CONFLICTS,
@@ -156,7 +156,7 @@ FLAVOURS: Mapping[str, Flavour] = {
             ),
         ),
         # dnf5(8), dnf5-versionlock(8): the lock is a command of dnf5, and needs no package.
-        Flavour(
+        Family(
             name="dnf5",
             repositories=_RPM,
             conflicts=_RPM_CONFLICTS,
@@ -166,7 +166,7 @@ FLAVOURS: Mapping[str, Flavour] = {
             instead_of="dnf",
         ),
         # CentOS 7's manual: yum(8), yum-versionlock(1).
-        Flavour(
+        Family(
             name="yum",
             repositories=_RPM,
             conflicts=_RPM_CONFLICTS,
@@ -185,7 +185,7 @@ FLAVOURS: Mapping[str, Flavour] = {
             network="network",
         ),
         # zypper(8). Docker publishes no packages for it: the engine is the distribution's own.
-        Flavour(
+        Family(
             name="zypper",
             repositories=Repositories("rpm", "/etc/zypp/repos.d/{}.repo", "/etc/pki/rpm-gpg/RPM-GPG-KEY-{}"),
             conflicts=(),
@@ -206,7 +206,7 @@ FLAVOURS: Mapping[str, Flavour] = {
             ),
         ),
         # Devuan offers OpenRC in place of sysvinit; the packages are Debian's.
-        Flavour(
+        Family(
             name="apt-openrc",
             repositories=Repositories("apt", "/etc/apt/sources.list.d/{}.sources", "/etc/apt/keyrings/{}.asc"),
             conflicts=(),
@@ -216,7 +216,7 @@ FLAVOURS: Mapping[str, Flavour] = {
             init=OPENRC,
         ),
         # apk(8), apk-world(5), apk-repositories(5). A package's version in the world file holds it.
-        Flavour(
+        Family(
             name="apk",
             repositories=Repositories("apk", "/etc/apk/repositories.d/{}.list", "/etc/apk/keys/{}.rsa.pub"),
             conflicts=(),
@@ -227,7 +227,7 @@ FLAVOURS: Mapping[str, Flavour] = {
             init=OPENRC,
         ),
         # pacman(8), pacman.conf(5). A repository has one version of a package; others come from pacman's cache.
-        Flavour(
+        Family(
             name="pacman",
             repositories=Repositories("none", "", ""),
             conflicts=(),
@@ -237,7 +237,7 @@ FLAVOURS: Mapping[str, Flavour] = {
             programs={"docker": "/usr/bin/dockerd", "containerd": "/usr/bin/containerd"},
         ),
         # Packages are part of a read-only image (ostree, transactional-update, Flatcar): provision changes none.
-        Flavour(
+        Family(
             name=IMAGE,
             repositories=Repositories("none", "", ""),
             conflicts=(),
