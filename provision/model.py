@@ -311,7 +311,7 @@ class Drift(Struct, frozen=True):
 
 
 class Resource(Protocol):
-    """One thing that a host should have. Small, frozen, and without a base class.
+    """One thing that a host should have. Small and frozen; most derive from :class:`provision.resources.base.Base`.
 
     ``id`` is ``kind:name``, unique on a host. ``makes`` are the manifest entries that a fix leaves on the host, so that
     a later run can remove what is no longer declared.

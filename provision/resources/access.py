@@ -9,30 +9,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from provision.lines import BLANK, lines_of
 from provision.model import Call, Drift, HostReport, State
+from provision.resources.base import Base
 from provision.resources.declaration import Declaration, Kind, Line, RecordLine, Stage
 from provision.resources.observed import ABSENT, observe
 from provision.resources.obstacle import Unfixable
 from provision.steps.access import program_plain, socket_guard
 
 
-class GuardedSocket(Struct, frozen=True):
+class GuardedSocket(Base, frozen=True):
     """A socket to which only root and the members of ``group`` may connect. A socket that does not exist is not made:
     its service makes it."""
 
+    kind = "socket"
+
     path: str
     group: str
-
-    @property
-    def id(self) -> str:
-        return f"socket:{self.path}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"open to": f"root and {self.group}"}
@@ -55,18 +48,13 @@ class GuardedSocket(Struct, frozen=True):
         yield socket_guard(self.path, self.group, before=drift.seen["before"])
 
 
-class PlainPrograms(Struct, frozen=True):
+class PlainPrograms(Base, frozen=True):
     """The programs of docker, which have no set-id bit: with one, every account runs them as root."""
 
     paths: tuple[str, ...]
 
-    @property
-    def id(self) -> str:
-        return "programs:docker"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
+    kind = "programs"
+    name = "docker"
 
     def want(self) -> State:
         return {"set-id": "none"}
@@ -83,21 +71,15 @@ class PlainPrograms(Struct, frozen=True):
             yield program_plain(path, before=bits)
 
 
-class SocketUnit(Struct, frozen=True):
+class SocketUnit(Base, frozen=True):
     """The unit that opens dockerd's socket. Files of another party may open it to all accounts or to the network.
     ``declared`` are the files that the spec itself writes or removes."""
+
+    kind = "unit"
 
     unit: str
     group: str
     declared: frozenset[str]
-
-    @property
-    def id(self) -> str:
-        return f"unit:{self.unit}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"opened by others": "no"}

@@ -10,11 +10,12 @@ from msgspec import Struct
 from provision.lines import BLANK, lines_of, words_of
 from provision.model import Call, Drift, HostReport, State
 from provision.remote.protocol import text as text_of
+from provision.resources.base import Base
 from provision.resources.observed import ABSENT, disclosed, observe, shown
 from provision.steps.files import put_file
 
 
-class OtherEntries(Struct, frozen=True):
+class OtherEntries(Base, frozen=True):
     """No other file has an entry for the same archive that differs from ``wanted``. apt rejects an archive that two
     entries sign differently. This resource comes first: until the entries agree, apt refreshes no index."""
 
@@ -24,10 +25,6 @@ class OtherEntries(Struct, frozen=True):
     @property
     def id(self) -> str:
         return f"entries:{self.wanted.uri}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"elsewhere": "nowhere"}
@@ -64,16 +61,14 @@ class OtherEntries(Struct, frozen=True):
                 )
 
 
-class AptSource(Struct, frozen=True):
+class AptSource(Base, frozen=True):
     """A deb822 file of provision at ``path``. A third-party entry that means the same is accepted in its place."""
+
+    kind = "repository"
 
     path: str
     content: bytes
     wanted: Entry
-
-    @property
-    def id(self) -> str:
-        return f"repository:{self.path}"
 
     @property
     def makes(self) -> tuple[str, ...]:

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from provision.model import Call, Drift, HostReport, Resource, State
+from provision.resources.base import Base
 from provision.resources.declaration import Declaration, Entry, Watchers
 from provision.resources.file import File, NoFile
 from provision.steps.files import remove_file
 from provision.steps.services import svc_disable, svc_enable, svc_reread
 
 
-class BootService(Struct, frozen=True):
+class BootService(Base, frozen=True):
     """``file`` is the unit or the init script. ``link`` exists when it is enabled. The look needs no fork."""
+
+    kind = "boot"
 
     unit: str
     file: File
     link: str
-
-    @property
-    def id(self) -> str:
-        return f"boot:{self.unit}"
 
     @property
     def makes(self) -> tuple[str, ...]:
@@ -56,20 +53,14 @@ class BootService(Struct, frozen=True):
             yield svc_reread()
 
 
-class NoBootService(Struct, frozen=True):
+class NoBootService(Base, frozen=True):
     """A service of provision that is no longer declared."""
+
+    kind = "boot"
 
     unit: str
     path: str
     link: str
-
-    @property
-    def id(self) -> str:
-        return f"boot:{self.unit}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"file": "absent"}

@@ -11,18 +11,17 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-from msgspec import Struct
-
 from provision.engine.daemon_json import BRIDGE, DAEMON_JSON, parsed
 from provision.engine.steps import LOOK_BRIDGE, bridge_settle
 from provision.model import Call, Drift, HostReport, State
 from provision.remote.protocol import decoded
+from provision.resources.base import Base
 from provision.resources.declaration import Declaration, Kind, Line, RecordLine, Stage
 from provision.resources.obstacle import Unfixable
 from provision.resources.service import masked, unstartable
 
 
-class BridgeAddress(Struct, frozen=True):
+class BridgeAddress(Base, frozen=True):
     """``bip`` is the address that ``file``, the daemon.json of ``unit``, declares.
 
     ``change`` says whether containers may be stopped for it; ``watched`` are the files that docker must have loaded.
@@ -34,13 +33,8 @@ class BridgeAddress(Struct, frozen=True):
     change: Literal["refuse", "stop"]
     watched: tuple[str, ...]
 
-    @property
-    def id(self) -> str:
-        return f"bridge:{BRIDGE}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
+    kind = "bridge"
+    name = BRIDGE
 
     def want(self) -> State:
         return {"address": self.bip}

@@ -6,11 +6,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from msgspec import Struct
-
 from provision.model import Call, Drift, HostReport, Resource, State, Withheld
 from provision.remote.frames import KEPT, row
 from provision.remote.protocol import decoded
+from provision.resources.base import Base
 from provision.resources.declaration import (
     Declaration,
     Entry,
@@ -38,7 +37,7 @@ _UNIT = re.compile(
 )
 
 
-class File(Struct, frozen=True):
+class File(Base, frozen=True):
     """``same`` says whether another content means the same, for formats in which different bytes can have the same
     meaning: a file that differs only in form is left unchanged. ``data`` is what a content in JSON means, for the steps
     that check it. The content of a ``secret`` file is never shown, not even its
@@ -46,6 +45,8 @@ class File(Struct, frozen=True):
     (:mod:`provision.secrets.disclosure`). A ``literal`` content is exact bytes, from a file or from a host: it contains
     no tokens.
     """
+
+    kind = "file"
 
     path: str
     content: bytes
@@ -62,10 +63,6 @@ class File(Struct, frozen=True):
     def hidden(self) -> bool:
         """Whether the content is, or holds, a secret."""
         return self.secret or (not self.literal and holds(self.content))
-
-    @property
-    def id(self) -> str:
-        return f"file:{self.path}"
 
     @property
     def makes(self) -> tuple[str, ...]:
@@ -132,19 +129,13 @@ class File(Struct, frozen=True):
         return self.same is not None and content is not None and self.same(content)
 
 
-class NoFile(Struct, frozen=True):
+class NoFile(Base, frozen=True):
     """A path that must not exist: the spec says so, or a play that made it no longer declares it."""
+
+    kind = "file"
 
     path: str
     watchers: tuple[str, ...] = ()
-
-    @property
-    def id(self) -> str:
-        return f"file:{self.path}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"file": ABSENT}

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from provision.model import Call, Drift, HostReport, State
 from provision.remote.frames import OWNED, row
+from provision.resources.base import Base
 from provision.resources.declaration import Declaration, Kind, Line, Place, Record, RecordLine, Restored, Stage
 from provision.resources.observed import ABSENT, Observed, observe
 from provision.resources.obstacle import Unfixable
 from provision.steps.files import folder_put
 
 
-class Folder(Struct, frozen=True):
+class Folder(Base, frozen=True):
+    """An operator's data may be in it, so no manifest names it, and no later run removes it."""
+
+    kind = "folder"
+
     path: str
     owner: str = "root"
     group: str = "root"
     mode: str = "0755"
-
-    @property
-    def id(self) -> str:
-        return f"folder:{self.path}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        """An operator's data may be in it, so a later run does not remove it."""
-        return ()
 
     def want(self) -> State:
         return {"type": "directory", "owner": self.owner, "group": self.group, "mode": self.mode}
@@ -47,20 +41,14 @@ class Folder(Struct, frozen=True):
         yield folder_put(self.path, owner=self.owner, group=self.group, mode=self.mode)
 
 
-class GuardedFolder(Struct, frozen=True):
+class GuardedFolder(Base, frozen=True):
     """A directory into which only root may write. Another account with write permission could replace each file in it,
     regardless of the file's owner. The step that writes into a missing directory creates it. Read permissions are left
     unchanged."""
 
+    kind = "folder"
+
     path: str
-
-    @property
-    def id(self) -> str:
-        return f"folder:{self.path}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"written by": "root"}

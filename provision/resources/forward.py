@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from msgspec import Struct
-
 from provision.model import Call, Drift, HostReport, Impact, Kept, Resource, State
+from provision.resources.base import Base
 from provision.resources.declaration import (
     Declaration,
     Entry,
@@ -42,14 +41,13 @@ def forward_set(policy: str, *, before: str | None, before_ipv6: str = "-") -> C
     )
 
 
-class Forward(Struct, frozen=True):
+class Forward(Base, frozen=True):
     """The live policy; a :class:`~provision.resources.boot_service.BootService` sets it at each boot."""
 
     policy: Literal["ACCEPT", "DROP"]
 
-    @property
-    def id(self) -> str:
-        return "forward:policy"
+    kind = "forward"
+    name = "policy"
 
     @property
     def makes(self) -> tuple[str, ...]:
@@ -72,20 +70,15 @@ class Forward(Struct, frozen=True):
         yield forward_set(self.policy, before=drift.seen["ipv4"], before_ipv6=drift.seen["ipv6"])
 
 
-class OpenForward(Struct, frozen=True):
+class OpenForward(Base, frozen=True):
     """For a dockerd that writes its rules with nftables. A packet that a chain of iptables drops is lost, even where
     those rules accept it.
 
     dockerd's own iptables backend leaves the policy DROP behind when a running host changes to nftables.
     """
 
-    @property
-    def id(self) -> str:
-        return "forward:open"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
+    kind = "forward"
+    name = "open"
 
     def want(self) -> State:
         return {"ipv4": "not DROP"}
@@ -104,18 +97,13 @@ class OpenForward(Struct, frozen=True):
         )
 
 
-class ForwardBefore(Struct, frozen=True):
+class ForwardBefore(Base, frozen=True):
     """A policy that provision has set and that is no longer declared: it is restored to its value before that."""
 
     policy: str
 
-    @property
-    def id(self) -> str:
-        return "forward:policy"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
+    kind = "forward"
+    name = "policy"
 
     def want(self) -> State:
         return {"ipv4": self.policy}

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from provision.model import Call, Drift, HostReport, Resource, State
+from provision.resources.base import Base
 from provision.resources.declaration import Declaration, Entry, Watchers
 from provision.resources.packages import statuses
 from provision.steps.packages import pkg_hold
 
 
-class Hold(Struct, frozen=True):
+class Hold(Base, frozen=True):
     names: tuple[str, ...]
     lock_timeout: int = 300
 
-    @property
-    def id(self) -> str:
-        return "hold:packages"
+    kind = "hold"
+    name = "packages"
 
     @property
     def makes(self) -> tuple[str, ...]:
@@ -38,19 +36,13 @@ class Hold(Struct, frozen=True):
         yield pkg_hold(drift.keys, lock_timeout=self.lock_timeout, hold=True)
 
 
-class NoHold(Struct, frozen=True):
+class NoHold(Base, frozen=True):
     """A hold of provision that is no longer declared."""
+
+    kind = "hold"
 
     name: str
     lock_timeout: int = 300
-
-    @property
-    def id(self) -> str:
-        return f"hold:{self.name}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"hold": "free"}

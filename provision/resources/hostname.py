@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from provision.lines import BLANK, lines_of, words_of
 from provision.model import Call, Drift, HostReport, Kept, Resource, State
 from provision.remote.protocol import text
+from provision.resources.base import Base
 from provision.resources.declaration import Declaration, Kind, Line, Part, Place, Record, RecordLine, Restored, Stage
 from provision.resources.observed import observe
 from provision.spec import Spec
@@ -27,16 +26,10 @@ def hostname_set(name: str, *, before: str) -> Call:
     return Call("hostname_set", (name,), title=f"set the host name to {name}", keeps=(Kept("hostname", before, "-"),))
 
 
-class Hostname(Struct, frozen=True):
+class Hostname(Base, frozen=True):
+    kind = "hostname"
+
     name: str
-
-    @property
-    def id(self) -> str:
-        return f"hostname:{self.name}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"live": self.name, "persistent": self.name, "resolvable": "yes"}
@@ -78,18 +71,12 @@ class Hostname(Struct, frozen=True):
         return "\n".join([*kept[:first], line, *kept[first:]]) + "\n"
 
 
-class HostnameBefore(Struct, frozen=True):
+class HostnameBefore(Base, frozen=True):
     """The live name from before a run. Other resources restore its files."""
 
+    kind = "hostname"
+
     name: str
-
-    @property
-    def id(self) -> str:
-        return f"hostname:{self.name}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"live": self.name}

@@ -5,20 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from msgspec import Struct
-
 from provision.lines import words_of
 from provision.model import Call, Drift, HostReport, State
+from provision.resources.base import Base
 from provision.resources.observed import ABSENT, observe
 from provision.resources.openpgp import fingerprints
 from provision.steps.keys import key_distrust, key_fetch
 from provision.steps.packages import pkg_refresh, pkg_transaction
 
 
-class Keyring(Struct, frozen=True):
+class Keyring(Base, frozen=True):
     """A signing key that the host fetches from ``url``. ``fingerprints`` are those of the keys that the file may hold
     (any key, when there are none). ``field`` is the key of the spec that declares them. ``tools`` are what the host
     needs to fetch it: name -> (a path that exists when it is installed, the package that brings it)."""
+
+    kind = "key"
 
     path: str
     url: str
@@ -26,10 +27,6 @@ class Keyring(Struct, frozen=True):
     field: str
     tools: Mapping[str, tuple[str, str]]
     lock_timeout: int = 300
-
-    @property
-    def id(self) -> str:
-        return f"key:{self.path}"
 
     @property
     def makes(self) -> tuple[str, ...]:

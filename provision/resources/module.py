@@ -8,22 +8,17 @@ from msgspec import Struct
 
 from provision.lines import BLANK, lines_of
 from provision.model import Call, Drift, HostReport, State
+from provision.resources.base import Base
 
 
 def module_load(name: str) -> Call:
     return Call("module_load", (name,), title=f"load the kernel module {name}")
 
 
-class KernelModule(Struct, frozen=True):
+class KernelModule(Base, frozen=True):
+    kind = "module"
+
     name: str
-
-    @property
-    def id(self) -> str:
-        return f"module:{self.name}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"live": "loaded"}

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from provision.model import Call, Drift, HostReport, State
+from provision.resources.base import Base
 
 
 class Unfixable(Exception):
     """A host that cannot reach its desired state without an operator. The message says why, and what to do."""
 
 
-class Obstacle(Struct, frozen=True):
+class Obstacle(Base, frozen=True):
     """A declared value that this host's platform does not support."""
+
+    kind = "obstacle"
 
     subject: str
     message: str
-
-    @property
-    def id(self) -> str:
-        return f"obstacle:{self.subject}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"possible": "yes"}

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from provision.model import Call, Drift, HostReport, State
+from provision.resources.base import Base
 from provision.steps.packages import INDEXES, pkg_refresh
 
 _FRESH = "of the declared sources"
 
 
-class PackageIndexes(Struct, frozen=True):
+class PackageIndexes(Base, frozen=True):
     """The indexes are those of ``sources``, the source files of provision. They come after the packages, whose
     transaction refreshes them too. So this step is needed only if a source changes and no package does.
 
@@ -23,13 +22,8 @@ class PackageIndexes(Struct, frozen=True):
     sources: tuple[str, ...]
     lock_timeout: int = 300
 
-    @property
-    def id(self) -> str:
-        return "indexes:all"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
+    kind = "indexes"
+    name = "all"
 
     def want(self) -> State:
         return {"indexes": _FRESH}

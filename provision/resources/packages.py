@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from msgspec import Struct, field
+from msgspec import field
 
 from provision.distros import daemons
 from provision.engine.daemon_json import UNIT
 from provision.lines import BLANK, lines_of
 from provision.model import Call, Drift, HostReport, State
 from provision.remote.frames import PACKAGE, rows
+from provision.resources.base import Base
 from provision.resources.declaration import Declaration, Kind, Line, Place, Record, RecordLine, Restored, Stage
 from provision.resources.obstacle import Unfixable
 from provision.resources.service import masked, unstartable
@@ -26,7 +27,7 @@ INSTALLED = "installed"
 _ACCESS = frozenset({"openssh-server", "openssh", "dropbear", "dropbear-bin", "sudo"})
 
 
-class Packages(Struct, frozen=True):
+class Packages(Base, frozen=True):
     """``present`` maps a name to its pin, or to ``None`` for any version. A name in ``upgrade`` gets the newest one.
 
     ``lock_timeout`` is how long (seconds) a transaction waits for another package manager to finish. ``sources`` are
@@ -48,13 +49,8 @@ class Packages(Struct, frozen=True):
     programs: tuple[str, ...] = ()
     watchers: tuple[str, ...] = ()
 
-    @property
-    def id(self) -> str:
-        return "packages:all"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
+    kind = "packages"
+    name = "all"
 
     def want(self) -> State:
         """Per package: ``installed``, the pin, ``newest`` (with an upgrade), or ``absent``."""

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from provision.model import Call, Drift, HostReport, State
+from provision.resources.base import Base
 from provision.steps.services import port_wait
 
 #: Seconds that a service may take from its start until it listens.
 _PATIENCE = 30
 
 
-class Listening(Struct, frozen=True):
+class Listening(Base, frozen=True):
     """``unit`` is the service (or the container) whose log says why nothing listens. A change of an ``after`` file
     restarts the service; then a step waits for the port."""
+
+    kind = "port"
 
     port: int
     unit: str
     after: tuple[str, ...] = ()
-
-    @property
-    def id(self) -> str:
-        return f"port:{self.port}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"listens": "yes"}

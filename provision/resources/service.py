@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from provision.lines import lines_of
 from provision.model import Call, Drift, Effect, HostReport, Loading, State
 from provision.remote.frames import PROPERTY, rows
+from provision.resources.base import Base
 from provision.resources.declaration import Declaration, Kind, Line, Place, Record, RecordLine, Restored, Stage
 from provision.resources.obstacle import Unfixable
 from provision.steps.services import svc_disable, svc_enable, svc_mark, svc_reread, svc_settle, svc_start, svc_stop
@@ -42,7 +42,7 @@ def unstartable(unit: str, names: str) -> str:
     )
 
 
-class Service(Struct, frozen=True):
+class Service(Base, frozen=True):
     """``None`` leaves ``enabled`` or ``running`` unmanaged. ``watch`` are files that the service must have loaded.
 
     A process without a stamp may not have read the newest files. ``compare`` (a shell function and its argument) asks
@@ -52,6 +52,8 @@ class Service(Struct, frozen=True):
     loaded, and why. An ``optional`` service is in the desired state if it does not exist. ``missing`` is the error if
     the service does not exist and no step of the plan installs it.
     """
+
+    kind = "service"
 
     unit: str
     enabled: bool | None = None
@@ -64,14 +66,6 @@ class Service(Struct, frozen=True):
     effect: Callable[[HostReport, tuple[str, ...]], Effect] | None = None
     missing: str = ""
     same: Callable[[HostReport, str], bool] | None = None
-
-    @property
-    def id(self) -> str:
-        return f"service:{self.unit}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         wanted = {"unit": "current"}

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from provision.distros import DOCKER
@@ -18,6 +17,7 @@ from provision.lines import lines_of
 from provision.model import Call, Drift, HostReport, State
 from provision.remote.frames import number
 from provision.remote.protocol import decoded
+from provision.resources.base import Base
 from provision.resources.declaration import Declaration, Kind, Record, RecordLine, Stage
 from provision.resources.obstacle import Unfixable
 from provision.resources.packages import installed
@@ -32,7 +32,7 @@ _CONTAINERD = "containerd"
 _EITHER: tuple[Version, ...] = ((CONTAINERD_BY_DEFAULT[0] - 1, NEWEST_MINOR), NEWEST)
 
 
-class Store(Struct, frozen=True):
+class Store(Base, frozen=True):
     """``root`` is the declared data-root, ``daemon`` the declared daemon.json (``None``: the one that the host has),
     ``containerd`` containerd's declared root. ``config`` and ``containerd_config`` are the files that have the values
     from before the change. ``leave`` accepts that the engine no longer sees data of the old store.
@@ -59,10 +59,6 @@ class Store(Struct, frozen=True):
     @property
     def id(self) -> str:
         return f"store:{self.root}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"space": "enough", "left behind": "nothing"}
@@ -200,7 +196,7 @@ class Store(Struct, frozen=True):
         return found if isinstance(found, dict) else {}
 
 
-class UndeclaredStore(Struct, frozen=True):
+class UndeclaredStore(Base, frozen=True):
     """The store of an engine whose daemon.json (``config``) or containerd's config.toml an earlier run has made. The
     files in ``undeclared`` are removed now, and without them dockerd may use another store."""
 
@@ -208,13 +204,8 @@ class UndeclaredStore(Struct, frozen=True):
     containerd_config: str
     undeclared: frozenset[str]
 
-    @property
-    def id(self) -> str:
-        return "store:undeclared"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
+    kind = "store"
+    name = "undeclared"
 
     def want(self) -> State:
         return {"left behind": "nothing"}

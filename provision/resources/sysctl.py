@@ -10,6 +10,7 @@ from msgspec import Struct
 from provision.lines import BLANK, lines_of, words_of
 from provision.model import Call, Drift, HostReport, Kept, Resource, State
 from provision.remote.frames import GREP, rows
+from provision.resources.base import Base
 from provision.resources.declaration import (
     Declaration,
     Entry,
@@ -35,19 +36,17 @@ def sysctl_set(path: str, *, value: str, before: str | None) -> Call:
     )
 
 
-class Sysctl(Struct, frozen=True):
+class Sysctl(Base, frozen=True):
     """``dropin`` is the file of provision that sets it at boot (a separate :class:`~provision.resources.file.File`).
     ``declared`` are the files that the spec itself writes or removes, and the drop-ins of the host's own plays: the
     plan changes what they set. A drop-in of any other play stays, so its value must be the same."""
+
+    kind = "sysctl"
 
     key: str
     value: str
     dropin: str
     declared: frozenset[str] = frozenset()
-
-    @property
-    def id(self) -> str:
-        return f"sysctl:{self.key}"
 
     @property
     def makes(self) -> tuple[str, ...]:
@@ -126,19 +125,13 @@ class SysctlElsewhere(Struct, frozen=True):
         return all(place is not None and place[0] == self.settings[key] for key, place in found.items())
 
 
-class SysctlBefore(Struct, frozen=True):
+class SysctlBefore(Base, frozen=True):
     """A setting that a play made and no longer declares: its live value is restored."""
+
+    kind = "sysctl"
 
     key: str
     value: str
-
-    @property
-    def id(self) -> str:
-        return f"sysctl:{self.key}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"live": self.value}

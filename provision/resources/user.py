@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from provision.engine import daemon_json
 from provision.lines import words_of
 from provision.model import Call, Drift, HostReport, Resource, State
 from provision.remote.frames import GROUP, PASSWD, rows
+from provision.resources.base import Base
 from provision.resources.declaration import (
     Declaration,
     Entry,
@@ -37,18 +36,12 @@ from provision.steps.accounts import (
 ABSENT = "absent"
 
 
-class Account(Struct, frozen=True):
+class Account(Base, frozen=True):
     """An account of the host, in whatever state it has to be."""
 
+    kind = "user"
+
     name: str
-
-    @property
-    def id(self) -> str:
-        return f"user:{self.name}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def look(self) -> tuple[Call, ...]:
         return (Call("look_users", (self.name,)),)
@@ -91,7 +84,7 @@ class NoUser(Account, frozen=True):
         yield user_remove(self.name)
 
 
-class Member(Struct, frozen=True):
+class Member(Base, frozen=True):
     """A user in a group. ``ensure`` makes a missing group (not for a group that a package brings)."""
 
     user: str
@@ -121,7 +114,7 @@ class Member(Struct, frozen=True):
         yield member_add(self.user, group=self.group)
 
 
-class NoMember(Struct, frozen=True):
+class NoMember(Base, frozen=True):
     """A membership that a play made and no longer declares."""
 
     user: str
@@ -130,10 +123,6 @@ class NoMember(Struct, frozen=True):
     @property
     def id(self) -> str:
         return f"member:{self.group}/{self.user}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"member": "no"}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from provision.lines import BLANK, lines_of
 from provision.model import Call, Drift, HostReport, Resource, State
+from provision.resources.base import Base
 from provision.resources.declaration import (
     Declaration,
     Entry,
@@ -30,18 +29,16 @@ def place(name: str) -> str:
     return f"/etc/provision/compose/{name}/compose.yaml"
 
 
-class Project(Struct, frozen=True):
+class Project(Base, frozen=True):
     """``files`` are the files that it is made from (the compose file first); resources before this one write them.
     ``within`` is in seconds; ``images`` are those that its file names."""
+
+    kind = "compose"
 
     name: str
     files: tuple[str, ...]
     within: int
     images: tuple[str, ...] = ()
-
-    @property
-    def id(self) -> str:
-        return f"compose:{self.name}"
 
     @property
     def makes(self) -> tuple[str, ...]:
@@ -108,19 +105,13 @@ def _other_image(report: HostReport, name: str, shown: str, first: str) -> str:
 _ID = "sha256:"
 
 
-class NoProject(Struct, frozen=True):
+class NoProject(Base, frozen=True):
     """Declared absent, or made by a play that no longer declares it. ``file`` is its compose file."""
+
+    kind = "compose"
 
     name: str
     file: str
-
-    @property
-    def id(self) -> str:
-        return f"compose:{self.name}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"project": "absent"}

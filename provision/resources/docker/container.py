@@ -9,11 +9,10 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from msgspec import Struct
-
 from provision import spec
 from provision.model import LONG, USUAL, Call, Drift, HostReport, Resource, State, Withheld
 from provision.remote.protocol import WireError, parsed
+from provision.resources.base import Base
 from provision.resources.declaration import (
     Declaration,
     Entry,
@@ -40,9 +39,11 @@ _BEFORE_GO_1_22 = {r"\b": r"\u0008", r"\f": r"\u000c"}
 _DOCKERS = 10
 
 
-class Container(Struct, frozen=True):
+class Container(Base, frozen=True):
     """``declared`` is the container in the spec. A container whose fields differ is replaced. The old one is kept,
     stopped and renamed, until the new one is healthy and the whole run has succeeded."""
+
+    kind = "container"
 
     name: str
     declared: spec.Container
@@ -50,10 +51,6 @@ class Container(Struct, frozen=True):
     image: str = ""
     #: the declared daemon.json; ``None`` where no play declares it, so that docker's additions are not known
     daemon: Mapping[str, Any] | None = None
-
-    @property
-    def id(self) -> str:
-        return f"container:{self.name}"
 
     @property
     def makes(self) -> tuple[str, ...]:
@@ -150,19 +147,13 @@ class Container(Struct, frozen=True):
         return {hashlib.sha256(one.encode("utf-8", "surrogateescape")).hexdigest() for one in (new, old)}
 
 
-class NoContainer(Struct, frozen=True):
+class NoContainer(Base, frozen=True):
     """Declared absent, or made by a play that no longer declares it: then only a container of provision is removed."""
+
+    kind = "container"
 
     name: str
     labelled: bool = False
-
-    @property
-    def id(self) -> str:
-        return f"container:{self.name}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"container": "absent"}

@@ -2,6 +2,8 @@
 
 A name can stand for different images over time, but a digest identifies one image, so digests are compared. If the spec
 asks for it, a tag without a pin is compared with the image that its registry has for it now.
+
+Images are data, so no manifest names them: only ``absent`` or ``prune`` removes them.
 """
 
 from __future__ import annotations
@@ -10,11 +12,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from msgspec import Struct
-
 from provision.lines import BLANK
 from provision.model import Blob, Call, Drift, HostReport, State
 from provision.remote.protocol import WireError, parsed
+from provision.resources.base import Base
 from provision.resources.declaration import Declaration, Kind, Line, Place, Record, RecordLine, Restored, Stage
 from provision.resources.docker.inspected import Image, familiar, image, repository
 from provision.resources.obstacle import Unfixable
@@ -25,23 +26,16 @@ _AS_IS = "as in its registry"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-class PulledImage(Struct, frozen=True):
+class PulledImage(Base, frozen=True):
     """``digest`` pins the image. ``by`` is the host that pushes it in the same run. The pin is then the digest that
     this host reports (``None`` until it has pushed). ``follows`` says whether a tag is compared with its registry."""
+
+    kind = "image"
 
     reference: str
     digest: str | None = None
     by: str = ""
     follows: bool = False
-
-    @property
-    def id(self) -> str:
-        return f"image:{self.reference}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        """Images are data: only ``absent`` or ``prune`` removes them."""
-        return ()
 
     def want(self) -> State:
         if self.by:
@@ -74,11 +68,13 @@ class PulledImage(Struct, frozen=True):
         return self.follows and self.digest is None and not self.by and "@" not in self.reference
 
 
-class LoadedImage(Struct, frozen=True):
+class LoadedImage(Base, frozen=True):
     """An image from an archive that ``docker save`` has written. ``ids`` are the hashes of its config and of its
     manifest: an image's id in docker's own store, and in containerd's. ``blob`` is what is sent to the host.
     ``content``, ``tag`` and ``parts`` are those of :class:`provision.remote.uploads.Archive`. With ``shared``, images
     after this one come from the same archive."""
+
+    kind = "image"
 
     reference: str
     ids: tuple[str, ...]
@@ -88,14 +84,6 @@ class LoadedImage(Struct, frozen=True):
     tag: str = ""
     parts: tuple[str, ...] = ()
     shared: bool = False
-
-    @property
-    def id(self) -> str:
-        return f"image:{self.reference}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"image": self.ids[0], **({"pushed": _AS_IS} if self.push else {})}
@@ -125,9 +113,11 @@ class LoadedImage(Struct, frozen=True):
         return made or found.id in self.ids
 
 
-class BuiltImage(Struct, frozen=True):
+class BuiltImage(Base, frozen=True):
     """An image that the host builds from a directory of the controller. ``context`` is the hash of all that determines
     the image; the image has it as a label. ``blob`` is what is sent to the host."""
+
+    kind = "image"
 
     reference: str
     context: str
@@ -136,14 +126,6 @@ class BuiltImage(Struct, frozen=True):
     target: str = ""
     args: tuple[tuple[str, str], ...] = ()
     push: bool = False
-
-    @property
-    def id(self) -> str:
-        return f"image:{self.reference}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"built of": self.context, **({"pushed": _AS_IS} if self.push else {})}
@@ -173,16 +155,10 @@ class BuiltImage(Struct, frozen=True):
             yield image_push(self.reference)
 
 
-class NoImage(Struct, frozen=True):
+class NoImage(Base, frozen=True):
+    kind = "image"
+
     reference: str
-
-    @property
-    def id(self) -> str:
-        return f"image:{self.reference}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"image": "absent"}
@@ -197,19 +173,13 @@ class NoImage(Struct, frozen=True):
         yield image_remove(self.reference)
 
 
-class ImageBefore(Struct, frozen=True):
+class ImageBefore(Base, frozen=True):
     """The image that a name stood for before a run: by its id, if the host still has it."""
+
+    kind = "image"
 
     reference: str
     image_id: str
-
-    @property
-    def id(self) -> str:
-        return f"image:{self.reference}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"image": self.image_id}

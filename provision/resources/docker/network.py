@@ -6,10 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from msgspec import Struct
-
 from provision import spec
 from provision.model import Call, Drift, HostReport, Resource, State, Withheld
+from provision.resources.base import Base
 from provision.resources.declaration import (
     Declaration,
     Entry,
@@ -27,13 +26,11 @@ from provision.secrets import disclosure
 from provision.steps.networks import network_put, network_remove, network_replace
 
 
-class Network(Struct, frozen=True):
+class Network(Base, frozen=True):
+    kind = "network"
+
     name: str
     declared: spec.Network
-
-    @property
-    def id(self) -> str:
-        return f"network:{self.name}"
 
     @property
     def makes(self) -> tuple[str, ...]:
@@ -76,18 +73,12 @@ class Network(Struct, frozen=True):
             yield network_replace(self.name, words=words, before=drift.seen["words"], differs=drift.keys)
 
 
-class NoNetwork(Struct, frozen=True):
+class NoNetwork(Base, frozen=True):
     """Declared absent, or made by a play that no longer declares it."""
 
+    kind = "network"
+
     name: str
-
-    @property
-    def id(self) -> str:
-        return f"network:{self.name}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"network": "absent"}
@@ -103,19 +94,13 @@ class NoNetwork(Struct, frozen=True):
         yield network_remove(self.name, before=_before(drift.seen))
 
 
-class NetworkBefore(Struct, frozen=True):
+class NetworkBefore(Base, frozen=True):
     """A network as it was before a run: ``words`` are those of the command that made it, one word a line."""
+
+    kind = "network"
 
     name: str
     words: str
-
-    @property
-    def id(self) -> str:
-        return f"network:{self.name}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"made by": _told(self.words, "as before the run")}

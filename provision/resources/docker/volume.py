@@ -5,28 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from provision import spec
 from provision.model import Call, Drift, HostReport, State
+from provision.resources.base import Base
 from provision.resources.docker.inspected import thing
 from provision.resources.obstacle import Unfixable
 from provision.secrets import disclosure
 from provision.steps.volumes import volume_put, volume_remove
 
 
-class Volume(Struct, frozen=True):
+class Volume(Base, frozen=True):
+    """A volume is data, so no manifest names it: only ``absent`` removes it."""
+
+    kind = "volume"
+
     name: str
     declared: spec.Volume
-
-    @property
-    def id(self) -> str:
-        return f"volume:{self.name}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        """A volume is data: only ``absent`` removes it."""
-        return ()
 
     def want(self) -> State:
         one = self.declared
@@ -65,16 +59,10 @@ class Volume(Struct, frozen=True):
         yield volume_put(self.name, words=words)
 
 
-class NoVolume(Struct, frozen=True):
+class NoVolume(Base, frozen=True):
+    kind = "volume"
+
     name: str
-
-    @property
-    def id(self) -> str:
-        return f"volume:{self.name}"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ()
 
     def want(self) -> State:
         return {"volume": "absent"}
