@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from provision.lines import BLANK, lines_of
 from provision.model import Call, Drift, HostReport, State
+from provision.resources import declaration as d
 from provision.resources.base import Base
-from provision.resources.declaration import Declaration, Kind, Line, RecordLine, Stage
 from provision.resources.observed import ABSENT, observe
 from provision.resources.obstacle import Unfixable
 from provision.steps.access import program_plain, socket_guard
@@ -113,11 +113,11 @@ class SocketUnit(Base, frozen=True):
         return name.startswith("Listen") and value[:1] not in ("", "/", "%")
 
 
-def _stays(line: Line, report: HostReport) -> str:
+def _stays(line: d.Line, report: HostReport) -> str:
     return f"the access to {line.rest}, which the run restricted (before: {line.word.removeprefix('-:-:')})"
 
 
-DECLARATION = Declaration(
+DECLARATION = d.Declaration(
     # A later rollback does not open the host again.
-    kinds={"access": Kind("keep", {"access": RecordLine("undo_access", None, _stays)}, Stage.OBJECTS)}
+    kinds={"access": d.Kind("keep", {"access": d.RecordLine("undo_access", None, _stays)}, d.Stage.OBJECTS)}
 )

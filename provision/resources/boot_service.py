@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provision.model import Call, Drift, HostReport, Resource, State
+from provision.resources import declaration as d
 from provision.resources.base import Base
-from provision.resources.declaration import Declaration, Entry, Watchers
 from provision.resources.file import File, NoFile
 from provision.steps.files import remove_file
 from provision.steps.services import svc_disable, svc_enable, svc_reread
@@ -77,8 +77,8 @@ class NoBootService(Base, frozen=True):
         yield svc_reread()
 
 
-def _undeclared(rest: str, before: str, watchers: Watchers) -> Resource | None:
+def _undeclared(rest: str, before: str, watchers: d.Watchers) -> Resource | None:
     return NoBootService(*rest.split(" "))
 
 
-DECLARATION = Declaration(entries={"boot": Entry(_undeclared)})
+DECLARATION = d.Declaration(entries={"boot": d.Entry(_undeclared)})

@@ -15,8 +15,8 @@ from provision.engine.daemon_json import BRIDGE, DAEMON_JSON, parsed
 from provision.engine.steps import LOOK_BRIDGE, bridge_settle
 from provision.model import Call, Drift, HostReport, State
 from provision.remote.protocol import decoded
+from provision.resources import declaration as d
 from provision.resources.base import Base
-from provision.resources.declaration import Declaration, Kind, Line, RecordLine, Stage
 from provision.resources.obstacle import Unfixable
 from provision.resources.service import masked, unstartable
 
@@ -66,7 +66,7 @@ def _same(one: str, other: str) -> bool:
         return False
 
 
-def _stays(line: Line, report: HostReport) -> str:
+def _stays(line: d.Line, report: HostReport) -> str:
     """dockerd keeps the address that its bridge has, unless the restored daemon.json declares one."""
     kept = report.get("kept", DAEMON_JSON)
     declared = (parsed(decoded(kept[1])) or {}).get("bip") if kept is not None else None
@@ -80,7 +80,7 @@ def _addresses(report: HostReport, bridge: str) -> list[str]:
     return re.findall(r" inet ([0-9./]+) ", report.fields("bridge", bridge)[1])
 
 
-DECLARATION = Declaration(
+DECLARATION = d.Declaration(
     # The address of docker's bridge, which belongs to daemon.json.
-    kinds={"bridge": Kind("keep", {"bridge": RecordLine("undo_bridge", None, _stays)}, Stage.FILES)}
+    kinds={"bridge": d.Kind("keep", {"bridge": d.RecordLine("undo_bridge", None, _stays)}, d.Stage.FILES)}
 )

@@ -9,19 +9,8 @@ from typing import Any
 from provision.model import Call, Drift, HostReport, Resource, State, Withheld
 from provision.remote.frames import KEPT, row
 from provision.remote.protocol import decoded
+from provision.resources import declaration as d
 from provision.resources.base import Base
-from provision.resources.declaration import (
-    Declaration,
-    Entry,
-    Kind,
-    Line,
-    Place,
-    Record,
-    RecordLine,
-    Restored,
-    Stage,
-    Watchers,
-)
 from provision.resources.observed import ABSENT, digest, disclosed, observe, shown
 from provision.resources.obstacle import Unfixable
 from provision.secrets.disclosure import open_mode, readable, withheld
@@ -160,7 +149,7 @@ class NoFile(Base, frozen=True):
             yield svc_reread()
 
 
-def _restored(line: Line, record: Record) -> Restored:
+def _restored(line: d.Line, record: d.Record) -> d.Restored:
     path = line.rest
     stat, encoded = record.report.fields("kept", path)
     what, mode, owner, group = row(stat, KEPT, "the state of a kept file").groups()
@@ -170,14 +159,14 @@ def _restored(line: Line, record: Record) -> Restored:
     private = not readable(record.report, path, mode)
     watchers = record.watchers.get(path, ())
     content, mode = decoded(encoded), f"{int(mode, 8):04o}"
-    yield Place.FILES, File(path, content, owner, group, mode, watchers, secret=private, literal=True)
+    yield d.Place.FILES, File(path, content, owner, group, mode, watchers, secret=private, literal=True)
 
 
-def _new_file(line: Line, record: Record) -> Restored:
-    yield Place.FILES, NoFile(line.rest, record.watchers.get(line.rest, ()))
+def _new_file(line: d.Line, record: d.Record) -> d.Restored:
+    yield d.Place.FILES, NoFile(line.rest, record.watchers.get(line.rest, ()))
 
 
-def _undeclared(rest: str, before: str, watchers: Watchers) -> Resource | None:
+def _undeclared(rest: str, before: str, watchers: d.Watchers) -> Resource | None:
     return NoFile(rest, watchers.get(rest, ()))
 
 
@@ -185,14 +174,14 @@ def _whole(seen: str) -> str:
     return seen
 
 
-DECLARATION = Declaration(
+DECLARATION = d.Declaration(
     kinds={
-        "file": Kind(
+        "file": d.Kind(
             "keep_file",
-            {"file": RecordLine("undo_file", _restored), "absent": RecordLine("undo_one", _new_file)},
-            Stage.FILES,
+            {"file": d.RecordLine("undo_file", _restored), "absent": d.RecordLine("undo_one", _new_file)},
+            d.Stage.FILES,
             _whole,
         )
     },
-    entries={"file": Entry(_undeclared, field="files")},
+    entries={"file": d.Entry(_undeclared, field="files")},
 )

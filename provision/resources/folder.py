@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from provision.model import Call, Drift, HostReport, State
 from provision.remote.frames import OWNED, row
+from provision.resources import declaration as d
 from provision.resources.base import Base
-from provision.resources.declaration import Declaration, Kind, Line, Place, Record, RecordLine, Restored, Stage
 from provision.resources.observed import ABSENT, Observed, observe
 from provision.resources.obstacle import Unfixable
 from provision.steps.files import folder_put
@@ -98,22 +98,22 @@ class KeptFolder(Folder, frozen=True):
         return {"type": kind, "owner": owner, "group": group, "mode": mode}
 
 
-def _owned(line: Line, record: Record) -> Restored:
+def _owned(line: d.Line, record: d.Record) -> d.Restored:
     owner, group, mode = row(line.word, OWNED, "the owner, the group and the mode of a directory").groups()
-    yield Place.FILES, KeptFolder(line.rest, owner, group, mode)
+    yield d.Place.FILES, KeptFolder(line.rest, owner, group, mode)
 
 
-def _stays(line: Line, report: HostReport) -> str:
+def _stays(line: d.Line, report: HostReport) -> str:
     return f"directory {line.rest}, which the run created"
 
 
-DECLARATION = Declaration(
+DECLARATION = d.Declaration(
     # An existing directory, and the directories that are created for a file.
     kinds={
-        "folder": Kind(
+        "folder": d.Kind(
             "keep_folder",
-            {"owned": RecordLine("undo_owned", _owned), "folder": RecordLine("undo_one", None, _stays)},
-            Stage.OBJECTS,
+            {"owned": d.RecordLine("undo_owned", _owned), "folder": d.RecordLine("undo_one", None, _stays)},
+            d.Stage.OBJECTS,
             _directory,
         )
     }

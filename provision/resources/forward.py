@@ -10,19 +10,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 from provision.model import Call, Drift, HostReport, Impact, Kept, Resource, State
+from provision.resources import declaration as d
 from provision.resources.base import Base
-from provision.resources.declaration import (
-    Declaration,
-    Entry,
-    Kind,
-    Line,
-    Place,
-    Record,
-    RecordLine,
-    Restored,
-    Stage,
-    Watchers,
-)
 from provision.resources.obstacle import Unfixable
 
 _FAMILIES = ("ipv4", "ipv6")
@@ -121,15 +110,15 @@ class ForwardBefore(Base, frozen=True):
         yield forward_set(self.policy, before=drift.seen["ipv4"])
 
 
-def _restored(line: Line, record: Record) -> Restored:
-    yield Place.SETTINGS, ForwardBefore(line.word)
+def _restored(line: d.Line, record: d.Record) -> d.Restored:
+    yield d.Place.SETTINGS, ForwardBefore(line.word)
 
 
-def _undeclared(rest: str, before: str, watchers: Watchers) -> Resource | None:
+def _undeclared(rest: str, before: str, watchers: d.Watchers) -> Resource | None:
     return ForwardBefore(before) if before in ("ACCEPT", "DROP") else None
 
 
-DECLARATION = Declaration(
-    kinds={"forward": Kind("keep", {"forward": RecordLine("undo_forward", _restored)}, Stage.SETTINGS)},
-    entries={"forward": Entry(_undeclared, live=True)},
+DECLARATION = d.Declaration(
+    kinds={"forward": d.Kind("keep", {"forward": d.RecordLine("undo_forward", _restored)}, d.Stage.SETTINGS)},
+    entries={"forward": d.Entry(_undeclared, live=True)},
 )

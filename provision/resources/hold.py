@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provision.model import Call, Drift, HostReport, Resource, State
+from provision.resources import declaration as d
 from provision.resources.base import Base
-from provision.resources.declaration import Declaration, Entry, Watchers
 from provision.resources.packages import statuses
 from provision.steps.packages import pkg_hold
 
@@ -61,8 +61,8 @@ class NoHold(Base, frozen=True):
         yield pkg_hold((self.name,), lock_timeout=self.lock_timeout, hold=False)
 
 
-def _undeclared(rest: str, before: str, watchers: Watchers) -> Resource | None:
+def _undeclared(rest: str, before: str, watchers: d.Watchers) -> Resource | None:
     return NoHold(rest)
 
 
-DECLARATION = Declaration(entries={"hold": Entry(_undeclared)})
+DECLARATION = d.Declaration(entries={"hold": d.Entry(_undeclared)})

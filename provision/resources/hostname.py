@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from provision.lines import BLANK, lines_of, words_of
 from provision.model import Call, Drift, HostReport, Kept, Resource, State
 from provision.remote.protocol import text
+from provision.resources import declaration as d
 from provision.resources.base import Base
-from provision.resources.declaration import Declaration, Kind, Line, Part, Place, Record, RecordLine, Restored, Stage
 from provision.resources.observed import observe
 from provision.spec import Spec
 from provision.steps.files import put_file
@@ -96,8 +96,8 @@ def _text(report: HostReport, path: str) -> str:
     return text(observe(report, path).content or b"")
 
 
-def _restored(line: Line, record: Record) -> Restored:
-    yield Place.SETTINGS, HostnameBefore(line.word)
+def _restored(line: d.Line, record: d.Record) -> d.Restored:
+    yield d.Place.SETTINGS, HostnameBefore(line.word)
 
 
 def _declared(spec: Spec) -> Iterator[Resource]:
@@ -105,7 +105,7 @@ def _declared(spec: Spec) -> Iterator[Resource]:
         yield Hostname(spec.hostname)
 
 
-DECLARATION = Declaration(
-    Part(Place.SETTINGS, _declared),
-    {"hostname": Kind("keep", {"hostname": RecordLine("undo_hostname", _restored)}, Stage.SETTINGS)},
+DECLARATION = d.Declaration(
+    d.Part(d.Place.SETTINGS, _declared),
+    {"hostname": d.Kind("keep", {"hostname": d.RecordLine("undo_hostname", _restored)}, d.Stage.SETTINGS)},
 )

@@ -15,8 +15,8 @@ from provision.engine.daemon_json import UNIT
 from provision.lines import BLANK, lines_of
 from provision.model import Call, Drift, HostReport, State
 from provision.remote.frames import PACKAGE, rows
+from provision.resources import declaration as d
 from provision.resources.base import Base
-from provision.resources.declaration import Declaration, Kind, Line, Place, Record, RecordLine, Restored, Stage
 from provision.resources.obstacle import Unfixable
 from provision.resources.service import masked, unstartable
 from provision.steps.packages import ABSENT, pkg_refresh, pkg_spare, pkg_transaction, pkg_whole
@@ -143,27 +143,27 @@ def _candidates(policy: str) -> dict[str, str]:
     return found
 
 
-def _restored(line: Line, record: Record) -> Restored:
+def _restored(line: d.Line, record: d.Record) -> d.Restored:
     """All packages change in one transaction: the first line represents all of them."""
     versions = record.versions
     if line.word == next(iter(versions), None):
         declared = next((one for one in record.desired if isinstance(one, Packages)), Packages())
         yield (
-            Place.PACKAGES,
+            d.Place.PACKAGES,
             Packages(
                 versions, lock_timeout=record.lock_timeout, programs=declared.programs, watchers=declared.watchers
             ),
         )
 
 
-def _stays(line: Line, report: HostReport) -> str:
+def _stays(line: d.Line, report: HostReport) -> str:
     return f"package {line.word}, which the run installed" if line.rest == ABSENT else ""
 
 
-DECLARATION = Declaration(
+DECLARATION = d.Declaration(
     kinds={
-        "package": Kind("keep", {"package": RecordLine("", _restored, _stays)}, Stage.SETTINGS),
+        "package": d.Kind("keep", {"package": d.RecordLine("", _restored, _stays)}, d.Stage.SETTINGS),
         # A package that the run removes.
-        "removed": Kind("keep", {"removed": RecordLine("undo_removed")}, Stage.SETTINGS),
+        "removed": d.Kind("keep", {"removed": d.RecordLine("undo_removed")}, d.Stage.SETTINGS),
     }
 )

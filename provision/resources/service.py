@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from provision.lines import lines_of
 from provision.model import Call, Drift, Effect, HostReport, Loading, State
 from provision.remote.frames import PROPERTY, rows
+from provision.resources import declaration as d
 from provision.resources.base import Base
-from provision.resources.declaration import Declaration, Kind, Line, Place, Record, RecordLine, Restored, Stage
 from provision.resources.obstacle import Unfixable
 from provision.steps.services import svc_disable, svc_enable, svc_mark, svc_reread, svc_settle, svc_start, svc_stop
 
@@ -183,26 +183,26 @@ class Service(Base, frozen=True):
         return "written again" if again else before
 
 
-def _restored(line: Line, record: Record) -> Restored:
+def _restored(line: d.Line, record: d.Record) -> d.Restored:
     if line.word != "none":
         declared = {one.unit: one for one in record.desired if isinstance(one, Service)}
         service = declared.get(line.rest, Service(line.rest))
         enabled, running = "enabled" in line.word, "active" in line.word
         yield (
-            Place.SERVICES,
+            d.Place.SERVICES,
             replace(service, enabled=enabled, running=running, compare=None, agrees=None, same=None, effect=None),
         )
 
 
-DECLARATION = Declaration(
+DECLARATION = d.Declaration(
     kinds={
-        "service": Kind(
+        "service": d.Kind(
             "keep_service",
             {
-                "service": RecordLine("undo_service", _restored),
-                **dict.fromkeys(("process", "loads", "keys", "watches"), RecordLine()),
+                "service": d.RecordLine("undo_service", _restored),
+                **dict.fromkeys(("process", "loads", "keys", "watches"), d.RecordLine()),
             },
-            Stage.SERVICES,
+            d.Stage.SERVICES,
         )
     }
 )

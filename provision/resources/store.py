@@ -17,8 +17,8 @@ from provision.lines import lines_of
 from provision.model import Call, Drift, HostReport, State
 from provision.remote.frames import number
 from provision.remote.protocol import decoded
+from provision.resources import declaration as d
 from provision.resources.base import Base
-from provision.resources.declaration import Declaration, Kind, Record, RecordLine, Stage
 from provision.resources.obstacle import Unfixable
 from provision.resources.packages import installed
 
@@ -289,7 +289,7 @@ def _free(report: HostReport, root: str) -> int:
     return number(free, "free KiB") if free else LEAST
 
 
-def restored_stores(before: Record) -> Iterator[Store]:
+def restored_stores(before: d.Record) -> Iterator[Store]:
     """The stores of a rollback, which must keep docker's objects reachable too."""
     daemon: dict[str, Any] | None = None
     for kind, _, path in before.lines:
@@ -303,7 +303,7 @@ def restored_stores(before: Record) -> Iterator[Store]:
             yield replace(one, root=root, daemon=daemon, containerd=None, pin=pin, upgrade=False)
 
 
-DECLARATION = Declaration(
+DECLARATION = d.Declaration(
     # The data that a new engine wrote to its data-root is undone last, so it is kept first.
-    kinds={"store": Kind("keep_store", {"store": RecordLine("undo_store")}, Stage.FILES)}
+    kinds={"store": d.Kind("keep_store", {"store": d.RecordLine("undo_store")}, d.Stage.FILES)}
 )

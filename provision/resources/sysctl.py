@@ -10,19 +10,8 @@ from msgspec import Struct
 from provision.lines import BLANK, lines_of, words_of
 from provision.model import Call, Drift, HostReport, Kept, Resource, State
 from provision.remote.frames import GREP, rows
+from provision.resources import declaration as d
 from provision.resources.base import Base
-from provision.resources.declaration import (
-    Declaration,
-    Entry,
-    Kind,
-    Line,
-    Place,
-    Record,
-    RecordLine,
-    Restored,
-    Stage,
-    Watchers,
-)
 from provision.resources.obstacle import Unfixable
 
 
@@ -224,15 +213,15 @@ def at_boot(
     return exact or by_pattern
 
 
-def _restored(line: Line, record: Record) -> Restored:
-    yield Place.SETTINGS, SysctlBefore(line.word, line.rest)
+def _restored(line: d.Line, record: d.Record) -> d.Restored:
+    yield d.Place.SETTINGS, SysctlBefore(line.word, line.rest)
 
 
-def _undeclared(rest: str, before: str, watchers: Watchers) -> Resource | None:
+def _undeclared(rest: str, before: str, watchers: d.Watchers) -> Resource | None:
     return SysctlBefore(rest, before) if before else None
 
 
-DECLARATION = Declaration(
-    kinds={"live": Kind("keep", {"live": RecordLine("undo_live", _restored)}, Stage.SETTINGS)},
-    entries={"sysctl": Entry(_undeclared, live=True)},
+DECLARATION = d.Declaration(
+    kinds={"live": d.Kind("keep", {"live": d.RecordLine("undo_live", _restored)}, d.Stage.SETTINGS)},
+    entries={"sysctl": d.Entry(_undeclared, live=True)},
 )

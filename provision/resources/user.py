@@ -8,20 +8,8 @@ from provision.engine import daemon_json
 from provision.lines import words_of
 from provision.model import Call, Drift, HostReport, Resource, State
 from provision.remote.frames import GROUP, PASSWD, rows
+from provision.resources import declaration as d
 from provision.resources.base import Base
-from provision.resources.declaration import (
-    Declaration,
-    Entry,
-    Kind,
-    Line,
-    Part,
-    Place,
-    Record,
-    RecordLine,
-    Restored,
-    Stage,
-    Watchers,
-)
 from provision.spec import Spec
 from provision.steps.accounts import (
     account_back,
@@ -177,7 +165,7 @@ def _is_member(report: HostReport, user: str, group: str) -> bool:
     return False
 
 
-def _undeclared(rest: str, before: str, watchers: Watchers) -> Resource | None:
+def _undeclared(rest: str, before: str, watchers: d.Watchers) -> Resource | None:
     group, _, user = rest.partition(" ")
     return NoMember(user, group)
 
@@ -196,17 +184,17 @@ def _declared(spec: Spec) -> Iterator[Resource]:
                 yield Member(name, daemon_json.GROUP, ensure=False)  # the package brings the group
 
 
-def _kept(line: Line, record: Record) -> Restored:
+def _kept(line: d.Line, record: d.Record) -> d.Restored:
     if line.word != ABSENT:
-        yield Place.ACCOUNTS, KeptAccount(line.rest, record.run, line.word)
+        yield d.Place.ACCOUNTS, KeptAccount(line.rest, record.run, line.word)
 
 
-def _stays(line: Line, report: HostReport) -> str:
+def _stays(line: d.Line, report: HostReport) -> str:
     return f"user {line.rest}, which the run added" if line.word == ABSENT else ""
 
 
-DECLARATION = Declaration(
-    Part(Place.ACCOUNTS, _declared),
-    {"account": Kind("keep_account", {"account": RecordLine("undo_account", _kept, _stays)}, Stage.OBJECTS)},
-    {"member": Entry(_undeclared)},
+DECLARATION = d.Declaration(
+    d.Part(d.Place.ACCOUNTS, _declared),
+    {"account": d.Kind("keep_account", {"account": d.RecordLine("undo_account", _kept, _stays)}, d.Stage.OBJECTS)},
+    {"member": d.Entry(_undeclared)},
 )

@@ -6,19 +6,8 @@ from collections.abc import Iterator
 
 from provision.lines import BLANK, lines_of
 from provision.model import Call, Drift, HostReport, Resource, State
+from provision.resources import declaration as d
 from provision.resources.base import Base
-from provision.resources.declaration import (
-    Declaration,
-    Entry,
-    Kind,
-    Line,
-    Place,
-    Record,
-    RecordLine,
-    Restored,
-    Stage,
-    Watchers,
-)
 from provision.resources.docker.inspected import familiar
 from provision.secrets import disclosure
 from provision.steps.compose import compose_down, compose_up
@@ -127,19 +116,19 @@ class NoProject(Base, frozen=True):
         yield compose_down(self.name, file=self.file)
 
 
-def _restored(line: Line, record: Record) -> Restored:
+def _restored(line: d.Line, record: d.Record) -> d.Restored:
     name, _, file = line.rest.partition(" ")
     if line.word == "absent":
-        yield Place.NEW_PROJECTS, NoProject(name, file)
+        yield d.Place.NEW_PROJECTS, NoProject(name, file)
     else:
-        yield Place.PROJECTS, Project(name, (file,), 120)
+        yield d.Place.PROJECTS, Project(name, (file,), 120)
 
 
-def _undeclared(rest: str, before: str, watchers: Watchers) -> Resource | None:
+def _undeclared(rest: str, before: str, watchers: d.Watchers) -> Resource | None:
     return NoProject(rest, place(rest))
 
 
-DECLARATION = Declaration(
-    kinds={"compose": Kind("keep_compose", {"compose": RecordLine("undo_compose", _restored)}, Stage.OBJECTS)},
-    entries={"compose": Entry(_undeclared, field="compose")},
+DECLARATION = d.Declaration(
+    kinds={"compose": d.Kind("keep_compose", {"compose": d.RecordLine("undo_compose", _restored)}, d.Stage.OBJECTS)},
+    entries={"compose": d.Entry(_undeclared, field="compose")},
 )

@@ -12,19 +12,8 @@ from typing import Any
 from provision import spec
 from provision.model import LONG, USUAL, Call, Drift, HostReport, Resource, State, Withheld
 from provision.remote.protocol import WireError, parsed
+from provision.resources import declaration as d
 from provision.resources.base import Base
-from provision.resources.declaration import (
-    Declaration,
-    Entry,
-    Kind,
-    Line,
-    Place,
-    Record,
-    RecordLine,
-    Restored,
-    Stage,
-    Watchers,
-)
 from provision.resources.docker.fields import daemon_logs, declared, found, stop_timeout, words
 from provision.resources.docker.inspected import container, image
 from provision.resources.obstacle import Unfixable
@@ -180,12 +169,12 @@ def _limit(stop_timeout: str) -> int:
     return USUAL + (seconds if seconds >= 0 else LONG)
 
 
-def _restored(line: Line, record: Record) -> Restored:
+def _restored(line: d.Line, record: d.Record) -> d.Restored:
     """A container's label has the spec that provision made it from, and the record has its image. provision can't
     recreate a container that it did not make."""
     name = line.rest
     if line.word == "absent":
-        yield Place.NEW_CONTAINERS, NoContainer(name)
+        yield d.Place.NEW_CONTAINERS, NoContainer(name)
         return
     made = any(one.kind == "made" and one.rest == name for one in record.lines)
     text = record.report.fields("made_of", name)[0] if made else ""
@@ -203,20 +192,20 @@ def _restored(line: Line, record: Record) -> Restored:
             f"the label of the container {name} is not what provision wrote; it can't be recreated"
         ) from error
     running = line.word.startswith(("running", "restarting"))
-    yield Place.CONTAINERS, Container(name, before.model_copy(update={"running": running, "adopt": True}), image)
+    yield d.Place.CONTAINERS, Container(name, before.model_copy(update={"running": running, "adopt": True}), image)
 
 
-def _undeclared(rest: str, before: str, watchers: Watchers) -> Resource | None:
+def _undeclared(rest: str, before: str, watchers: d.Watchers) -> Resource | None:
     return NoContainer(rest, labelled=True)
 
 
-DECLARATION = Declaration(
+DECLARATION = d.Declaration(
     kinds={
-        "container": Kind(
+        "container": d.Kind(
             "keep_container",
-            {"container": RecordLine("undo_container", _restored), "made": RecordLine()},
-            Stage.OBJECTS,
+            {"container": d.RecordLine("undo_container", _restored), "made": d.RecordLine()},
+            d.Stage.OBJECTS,
         )
     },
-    entries={"container": Entry(_undeclared, field="containers")},
+    entries={"container": d.Entry(_undeclared, field="containers")},
 )

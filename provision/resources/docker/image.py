@@ -15,8 +15,8 @@ from typing import Any
 from provision.lines import BLANK
 from provision.model import Blob, Call, Drift, HostReport, State
 from provision.remote.protocol import WireError, parsed
+from provision.resources import declaration as d
 from provision.resources.base import Base
-from provision.resources.declaration import Declaration, Kind, Line, Place, Record, RecordLine, Restored, Stage
 from provision.resources.docker.inspected import Image, familiar, image, repository
 from provision.resources.obstacle import Unfixable
 from provision.steps.images import image_build, image_load, image_pull, image_push, image_remove, image_tag
@@ -253,22 +253,22 @@ def _answer(text: str) -> tuple[str, dict[str, Any] | None]:
     return head, said if isinstance(said, dict) else {}
 
 
-def _restored(line: Line, record: Record) -> Restored:
+def _restored(line: d.Line, record: d.Record) -> d.Restored:
     """Images that the run added stay: they disturb nothing."""
     if line.word != "absent":
-        yield Place.IMAGES, ImageBefore(line.rest, line.word)
+        yield d.Place.IMAGES, ImageBefore(line.rest, line.word)
 
 
-def _stays(line: Line, report: HostReport) -> str:
+def _stays(line: d.Line, report: HostReport) -> str:
     return f"image {line.rest}, which the run added" if line.word == "absent" else ""
 
 
-DECLARATION = Declaration(
+DECLARATION = d.Declaration(
     kinds={
-        "image": Kind(
+        "image": d.Kind(
             "keep_image",
-            {"image": RecordLine("undo_image", _restored, _stays), "spare": RecordLine("undo_spare")},
-            Stage.OBJECTS,
+            {"image": d.RecordLine("undo_image", _restored, _stays), "spare": d.RecordLine("undo_spare")},
+            d.Stage.OBJECTS,
         )
     }
 )

@@ -8,19 +8,8 @@ from typing import Any
 
 from provision import spec
 from provision.model import Call, Drift, HostReport, Resource, State, Withheld
+from provision.resources import declaration as d
 from provision.resources.base import Base
-from provision.resources.declaration import (
-    Declaration,
-    Entry,
-    Kind,
-    Line,
-    Place,
-    Record,
-    RecordLine,
-    Restored,
-    Stage,
-    Watchers,
-)
 from provision.resources.docker.inspected import thing
 from provision.secrets import disclosure
 from provision.steps.networks import network_put, network_remove, network_replace
@@ -184,22 +173,22 @@ def _before(seen: State) -> str:
     return "\n".join(words)
 
 
-def _restored(line: Line, record: Record) -> Restored:
+def _restored(line: d.Line, record: d.Record) -> d.Restored:
     if line.word == "absent":
-        yield Place.NEW_NETWORKS, NoNetwork(line.rest)
+        yield d.Place.NEW_NETWORKS, NoNetwork(line.rest)
     else:
-        yield Place.NETWORKS, NetworkBefore(line.rest, *record.report.fields("made_of", line.rest))
+        yield d.Place.NETWORKS, NetworkBefore(line.rest, *record.report.fields("made_of", line.rest))
 
 
-def _undeclared(rest: str, before: str, watchers: Watchers) -> Resource | None:
+def _undeclared(rest: str, before: str, watchers: d.Watchers) -> Resource | None:
     return NoNetwork(rest)
 
 
-DECLARATION = Declaration(
+DECLARATION = d.Declaration(
     kinds={
-        "network": Kind(
-            "keep_network", {"network": RecordLine("undo_network", _restored), "id": RecordLine()}, Stage.OBJECTS
+        "network": d.Kind(
+            "keep_network", {"network": d.RecordLine("undo_network", _restored), "id": d.RecordLine()}, d.Stage.OBJECTS
         )
     },
-    entries={"network": Entry(_undeclared, field="networks")},
+    entries={"network": d.Entry(_undeclared, field="networks")},
 )
