@@ -13,16 +13,16 @@ from provision.engine.impact import bridge_blocked, daemon_restarts, impacts, ro
 from provision.engine.keys import key_effects, keys, worst
 from provision.engine.steps import bridge_settle
 from provision.model import Call, Change, Drift, Impact, Loading, Plan
+from provision.resources.docker.compose import compose_down, compose_up
+from provision.resources.docker.container import container_follow, container_put, container_remove, container_state
+from provision.resources.docker.image import image_pull
+from provision.resources.docker.network import network_replace
+from provision.resources.docker.volume import volume_remove
 from provision.resources.forward import forward_set
 from provision.resources.service import Service
-from provision.steps.compose import compose_down, compose_up
-from provision.steps.containers import container_follow, container_put, container_remove, container_state
 from provision.steps.files import put_file
-from provision.steps.images import image_pull
-from provision.steps.networks import network_replace
 from provision.steps.packages import pkg_transaction
 from provision.steps.services import svc_settle
-from provision.steps.volumes import volume_remove
 
 
 @pytest.mark.parametrize(

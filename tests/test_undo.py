@@ -16,7 +16,7 @@ from provision.planning.prepare import work
 from provision.planning.rollback import stays
 from provision.remote.protocol import Seen
 from provision.resources.sysctl import sysctl_set
-from provision.steps.accounts import member_add, user_add, user_change, user_remove
+from provision.resources.user import member_add, user_add, user_change, user_remove
 from provision.steps.files import own_file, put_file, remove_file
 from provision.steps.packages import pkg_transaction, pkg_whole
 from provision.steps.services import svc_enable, svc_settle, svc_stop

@@ -10,12 +10,35 @@ import re
 from collections.abc import Iterator
 
 from provision.lines import BLANK, lines_of
-from provision.model import Call, Drift, HostReport, State
+from provision.model import Call, Drift, HostReport, Kept, Risk, State
 from provision.resources import declaration as d
 from provision.resources.base import Base
 from provision.resources.observed import ABSENT, observe
 from provision.resources.obstacle import Unfixable
-from provision.steps.access import program_plain, socket_guard
+
+
+def socket_guard(path: str, group: str, *, before: str) -> Call:
+    """``before`` is the socket's state now: OWNER:GROUP:MODE."""
+    return Call(
+        "socket_guard",
+        (path, group),
+        title=f"give {path} the owner root:{group} and the mode 0660",
+        risk=Risk.NONE,
+        touches=(path,),
+        keeps=(Kept("access", before, path),),
+    )
+
+
+def program_plain(path: str, *, before: str) -> Call:
+    """``before`` are the bits that it has now, in chmod's words."""
+    return Call(
+        "program_plain",
+        (path,),
+        title=f"remove the set-id bits of {path}",
+        risk=Risk.NONE,
+        touches=(path,),
+        keeps=(Kept("access", f"-:-:{before}", path),),
+    )
 
 
 class GuardedSocket(Base, frozen=True):

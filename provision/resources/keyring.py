@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from provision.lines import words_of
-from provision.model import Call, Drift, HostReport, State
+from provision.model import LONG, Call, Drift, HostReport, Kept, Risk, State
 from provision.resources.base import Base
 from provision.resources.observed import ABSENT, observe
 from provision.resources.openpgp import fingerprints
-from provision.steps.keys import key_distrust, key_fetch
 from provision.steps.packages import pkg_refresh, pkg_transaction
+
+
+def key_fetch(path: str, *, url: str, field: str, fingerprints: Sequence[str]) -> Call:
+    """Fetch a key from ``url``. The file must have no other keys than ``fingerprints`` (any key, when there are none).
+    ``field`` is the key of the spec that declares them. The URL may contain a password, so no title shows it."""
+    return Call(
+        "key_fetch",
+        (url, path, field, *fingerprints),
+        title=f"fetch the signing key {path}",
+        risk=Risk.NONE,
+        touches=(path,),
+        keeps=(Kept("file", path),),
+        limit=LONG,
+    )
+
+
+def key_distrust(fingerprints: Sequence[str]) -> Call:
+    """``fingerprints`` are in lower case."""
+    return Call(
+        "key_distrust", tuple(fingerprints), title=f"withdraw the trust in the signing key {', '.join(fingerprints)}"
+    )
 
 
 class Keyring(Base, frozen=True):

@@ -5,12 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provision.lines import BLANK, lines_of
-from provision.model import Call, Drift, HostReport, Resource, State
+from provision.model import LONG, Call, Drift, HostReport, Impact, Kept, Resource, State
 from provision.resources import declaration as d
 from provision.resources.base import Base
 from provision.resources.docker.inspected import familiar
 from provision.secrets import disclosure
-from provision.steps.compose import compose_down, compose_up
+
+
+def compose_up(name: str, *, file: str, within: int, images: tuple[str, ...], runs: bool) -> Call:
+    """``within`` is in seconds; ``runs`` says whether the project has containers now."""
+    return Call(
+        "compose_up",
+        (name, file, str(within)),
+        title=f"start the compose project {name}",
+        impact=Impact("stop", "", "services that differ are recreated") if runs else None,
+        keeps=(Kept("compose", name, file),),
+        pulls=images,
+        limit=LONG + within,
+    )
+
+
+def compose_down(name: str, *, file: str) -> Call:
+    return Call(
+        "compose_down",
+        (name,),
+        title=f"stop and remove the compose project {name}",
+        impact=Impact("stop", "", "is stopped and removed"),
+        keeps=(Kept("compose", name, file),),
+        limit=LONG,
+    )
 
 
 def place(name: str) -> str:

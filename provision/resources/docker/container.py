@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
+
+from msgspec.structs import replace
 
 from provision import spec
-from provision.model import LONG, USUAL, Call, Drift, HostReport, Resource, State, Withheld
+from provision.model import LONG, USUAL, Call, Drift, HostReport, Impact, Kept, Resource, State, Withheld
 from provision.remote.protocol import WireError, parsed
 from provision.resources import declaration as d
 from provision.resources.base import Base
@@ -18,7 +20,6 @@ from provision.resources.docker.fields import daemon_logs, declared, found, stop
 from provision.resources.docker.inspected import container, image
 from provision.resources.obstacle import Unfixable
 from provision.secrets.secret import each, holds, recalled, reveal
-from provision.steps.containers import container_follow, container_put, container_remove, container_state
 
 _BEFORE = " before its change"
 #: One escape of JSON. It matches whole escapes, so that the ``\b`` at the end of ``\\b`` does not count as one.
@@ -26,6 +27,77 @@ _ESCAPE = re.compile(r"\\.")
 _BEFORE_GO_1_22 = {r"\b": r"\u0008", r"\f": r"\u000c"}
 #: Seconds that docker gives a container to stop where none are declared (docs.docker.com: docker container stop).
 _DOCKERS = 10
+#: What a step of this verb does to a container, in words.
+_DONE = {"stop": "is stopped", "restart": "is restarted"}
+
+
+def container_put(
+    name: str,
+    *,
+    running: bool,
+    within: int,
+    steady: int,
+    networks: Sequence[str],
+    secrets: Mapping[str, str],
+    words: Sequence[str],
+    differs: tuple[str, ...],
+    limit: int,
+) -> Call:
+    """Make a container from the ``words`` of ``docker create``. An existing container of that name, which ``differs``
+    in these fields, is stopped, renamed and kept until the run has succeeded. ``networks`` are those that the new one
+    joins after its creation. ``secrets`` are the variables whose values no plan shows. ``within`` and ``steady`` are in
+    seconds."""
+    hidden = tuple(word for pair in secrets.items() for word in pair)
+    state = "running" if running else "created"
+    head = (name, state, str(within), str(steady), " ".join(networks), str(len(secrets)))
+    keys = ", ".join(differs)
+    return Call(
+        "container_put",
+        (*head, *hidden, *words),
+        title=f"replace the container {name} ({keys})" if differs else f"create the container {name}",
+        impact=Impact("stop", "", f"recreated because of: {keys}") if differs else None,
+        keeps=_kept(name),
+        limit=limit,
+    )
+
+
+def container_follow(reference: str, *, put: Call) -> Call:
+    """Do ``put`` only where the name of its image stands for another image when the step runs."""
+    return replace(
+        put,
+        function="container_follow",
+        args=(reference, *put.args),
+        title=f"{put.title} if {reference} then names another image",
+        impact=Impact("stop", "", "recreated if its image name then names another image"),
+    )
+
+
+def container_state(
+    name: str, *, verb: Literal["start", "restart", "stop"], within: int, steady: int, limit: int
+) -> Call:
+    return Call(
+        "container_state",
+        (name, verb, str(within), str(steady)),
+        title=f"{verb} the container {name}",
+        impact=Impact("stop", "", _DONE[verb]) if verb in _DONE else None,
+        keeps=_kept(name),
+        limit=limit,
+    )
+
+
+def container_remove(name: str, *, limit: int) -> Call:
+    return Call(
+        "container_remove",
+        (name,),
+        title=f"remove the container {name}",
+        impact=Impact("stop", "", "is stopped and removed"),
+        keeps=_kept(name),
+        limit=limit,
+    )
+
+
+def _kept(name: str) -> tuple[Kept, ...]:
+    return (Kept("container", name),)
 
 
 class Container(Base, frozen=True):

@@ -9,21 +9,102 @@ Images are data, so no manifest names them: only ``absent`` or ``prune`` removes
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from provision.lines import BLANK
-from provision.model import Blob, Call, Drift, HostReport, State
+from provision.model import LONG, Blob, Call, Drift, HostReport, Kept, Risk, State
 from provision.remote.protocol import WireError, parsed
 from provision.resources import declaration as d
 from provision.resources.base import Base
 from provision.resources.docker.inspected import Image, familiar, image, repository
 from provision.resources.obstacle import Unfixable
-from provision.steps.images import image_build, image_load, image_pull, image_push, image_remove, image_tag
 
 _AS_IS = "as in its registry"
 #: The form of a pin (``images.*.digest``).
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def image_pull(reference: str, *, digest: str | None, renews: str, late: bool) -> Call:
+    """``renews`` is the id of the resource. With ``late`` the digest may be unknown until the step runs."""
+    return Call(
+        "image_pull",
+        (reference, digest or "-"),
+        title=f"pull the image {reference}",
+        risk=Risk.NONE,
+        renews=(renews,),
+        keeps=(Kept("image", reference),),
+        pulls=(reference,),
+        late=1 if late else 0,
+        live=True,
+        limit=LONG,
+    )
+
+
+def image_push(reference: str) -> Call:
+    return Call("image_push", (reference,), title=f"push the image {reference}", risk=Risk.NONE, limit=LONG)
+
+
+def image_load(
+    reference: str, *, blob: Blob, tag: str, ids: Sequence[str], shared: bool, renews: tuple[str, ...]
+) -> Call:
+    """Load ``reference`` from an archive, in which its name is ``tag``. With ``shared`` a later step loads from it
+    too."""
+    return Call(
+        "image_load",
+        (reference, blob.name, "keep" if shared else "-", tag, *ids),
+        title=f"load the image {reference}",
+        risk=Risk.NONE,
+        renews=renews,
+        keeps=(Kept("image", reference),),
+        sends=(blob,),
+        limit=LONG,
+    )
+
+
+def image_build(
+    reference: str,
+    *,
+    blob: Blob,
+    context: str,
+    dockerfile: str,
+    target: str,
+    args: Sequence[tuple[str, str]],
+    renews: str,
+) -> Call:
+    """``context`` is the hash of all that determines the image."""
+    return Call(
+        "image_build",
+        (reference, blob.name, context, dockerfile, target, *(f"{name}={value}" for name, value in args)),
+        title=f"build the image {reference}",
+        risk=Risk.NONE,
+        renews=(renews,),
+        keeps=(Kept("image", reference, "long"),),
+        sends=(blob,),
+        limit=LONG,
+    )
+
+
+def image_tag(image_id: str, *, reference: str, renews: str) -> Call:
+    return Call(
+        "image_tag",
+        (image_id, reference),
+        title=f"restore the name {reference} of the image {image_id[:19]}",
+        risk=Risk.NONE,
+        renews=(renews,),
+        keeps=(Kept("image", reference),),
+    )
+
+
+def image_remove(reference: str) -> Call:
+    return Call(
+        "image_remove",
+        (reference,),
+        title=f"remove the image {reference}",
+        risk=Risk.NONE,
+        keeps=(Kept("image", reference, "brief"),),
+        limit=LONG,
+    )
 
 
 class PulledImage(Base, frozen=True):

@@ -3,16 +3,46 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from provision import spec
-from provision.model import Call, Drift, HostReport, Resource, State, Withheld
+from provision.model import Call, Drift, HostReport, Impact, Kept, Resource, State, Withheld
 from provision.resources import declaration as d
 from provision.resources.base import Base
 from provision.resources.docker.inspected import thing
 from provision.secrets import disclosure
-from provision.steps.networks import network_put, network_remove, network_replace
+
+# ``words`` of a step are those of ``docker network create``; ``before`` are the words that made the network as it is
+# now, one word a line.
+
+
+def network_put(name: str, *, words: Sequence[str], before: str = "-", private: tuple[int, ...] = ()) -> Call:
+    return Call(
+        "network_put",
+        (name, *words),
+        title=f"create the network {name}",
+        keeps=(Kept("network", name, before),),
+        private=private,
+    )
+
+
+def network_replace(
+    name: str, *, words: Sequence[str], before: str, differs: Sequence[str], private: tuple[int, ...] = ()
+) -> Call:
+    keys = ", ".join(differs)
+    return Call(
+        "network_replace",
+        (name, *words),
+        title=f"replace the network {name} ({keys})",
+        impact=Impact("reload", "", f"recreated ({keys}); its containers lose this network for a moment"),
+        keeps=(Kept("network", name, before),),
+        private=private,
+    )
+
+
+def network_remove(name: str, *, before: str) -> Call:
+    return Call("network_remove", (name,), title=f"remove the network {name}", keeps=(Kept("network", name, before),))
 
 
 class Network(Base, frozen=True):

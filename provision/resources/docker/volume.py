@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from provision import spec
-from provision.model import Call, Drift, HostReport, State
+from provision.model import Call, Drift, HostReport, Impact, Risk, State
 from provision.resources.base import Base
 from provision.resources.docker.inspected import thing
 from provision.resources.obstacle import Unfixable
 from provision.secrets import disclosure
-from provision.steps.volumes import volume_put, volume_remove
+
+# A volume is data: the host keeps no copy of one that a step removes.
+
+
+def volume_put(name: str, *, words: Sequence[str]) -> Call:
+    """``words`` are those of ``docker volume create``."""
+    return Call("volume_put", (name, *words), title=f"create the volume {name}", risk=Risk.NONE)
+
+
+def volume_remove(name: str) -> Call:
+    """The volume is removed at the end of a successful run."""
+    return Call(
+        "volume_remove",
+        (name,),
+        title=f"remove the volume {name} and its data",
+        impact=Impact("stop", "", "its data is removed, and no rollback can restore it"),
+    )
 
 
 class Volume(Base, frozen=True):
