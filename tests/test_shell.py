@@ -79,7 +79,7 @@ def test_dockerd_is_started_only_for_a_file_that_is_no_longer_declared(
     roots = [quote(str(tmp_path / name)) for name in ("docker", "containerd")]
     words = " ".join(f"{root} {quote(undeclared)}" for root in roots)
     lines = f"look_manifests {quote(str(tmp_path / 'manifests'))}\nlook_undeclared {words}"
-    frames, done = run(shell, ["look/manifests.sh", "resources/stores.sh"], lines, path=tmp_path / "bin")
+    frames, done = run(shell, ["look/manifests.sh", "resources/store.sh"], lines, path=tmp_path / "bin")
     assert done.returncode == 0, done.stderr
     assert (("undeclared", "", "Docker version 29.7.2, build 1") in frames) is asked
     assert [frame[1] for frame in frames if frame[0] == "store"] == [
@@ -1016,7 +1016,7 @@ def test_the_images_in_each_store_are_counted(shell: list[str], tmp_path: Path) 
         (tmp_path / name).touch()
     (tmp_path / "docker/zfs").mkdir()  # an empty directory means that the driver was not used
     words = f"{tmp_path}/docker measure {tmp_path}/containerd - {tmp_path}/new/one measure"
-    frames, done = run(shell, ["resources/stores.sh"], f"look_stores {words}")
+    frames, done = run(shell, ["resources/store.sh"], f"look_stores {words}")
     assert [frame[3].splitlines() for frame in frames] == [
         [
             *("images of overlay2", "images of vfs", "containers of vfs", "containers of containerd"),

@@ -138,9 +138,9 @@ def test_ports_with_a_listener_are_reported(shell: list[str]) -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        frames, done = run(shell, ["resources/ports.sh"], f"at look_ports {port}")
+        frames, done = run(shell, ["resources/port.sh"], f"at look_ports {port}")
         assert frames == [("port", str(port), "yes")], done.stderr
-    frames, _ = run(shell, ["resources/ports.sh"], f"at look_ports {port}")
+    frames, _ = run(shell, ["resources/port.sh"], f"at look_ports {port}")
     assert frames == [("port", str(port), "no")]
 
 

@@ -202,7 +202,7 @@ def test_what_no_rollback_restores_is_named(shell: list[str], folder: Path) -> N
     for name in ("docker", "groupadd", "useradd", "modprobe", "apt-mark"):
         stub(folder / "bin", name, "exit 0")
     stub(folder / "bin", "getent", '[ "$3" = old ]')
-    files = ["resources/users.sh", "resources/modules.sh", "fix/networks.sh", "fix/locks.sh", "fix/pkg_apt.sh"]
+    files = ["resources/user.sh", "resources/module.sh", "fix/networks.sh", "fix/locks.sh", "fix/pkg_apt.sh"]
     lines = (
         f"run={host.run}\nuser_add -m op\ngroup_ensure old\ngroup_ensure ops\nvolume_put data\nmodule_load overlay\n"
         "apt_wait() { :; }\npkg_hold 5 hold docker-ce jq\npkg_hold 5 unhold tree"

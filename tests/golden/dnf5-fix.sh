@@ -11,10 +11,10 @@ provision_main() {
 # look/pkg_dnf5.sh 45880212837b
 # look/rpm.sh 8f7e436b11b4
 # look/services.sh df3f82dffcbf
-# resources/stores.sh (look) c195af7b9117
+# resources/store.sh (look) c195af7b9117
 # look/svc_systemd.sh cd07651e3362
 # resources/sysctl.sh (look) 41e1bdc18c75
-# resources/users.sh (look) 0445e511ee33
+# resources/user.sh (look) 0445e511ee33
 # fix/engine.sh 332b085f9af6
 # fix/files.sh e6ab1c692f55
 # fix/health.sh dd74009d3a93
@@ -30,7 +30,7 @@ provision_main() {
 # resources/sysctl.sh (fix) ca4c4d5a9f89
 # fix/transaction.sh 60802cfc698e
 # fix/undo_systemd.sh 9384930c6d49
-# resources/users.sh (fix) b006bc7cf77b
+# resources/user.sh (fix) b006bc7cf77b
 # fix.sh 5fd171d1b6f4
 run_private=
 case $1 in

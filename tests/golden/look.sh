@@ -8,9 +8,9 @@ provision_main() {
 # resources/hostname.sh (look) d36472d69004
 # look/manifests.sh a4676e41651f
 # look/services.sh df3f82dffcbf
-# resources/stores.sh (look) c195af7b9117
+# resources/store.sh (look) c195af7b9117
 # resources/sysctl.sh (look) 41e1bdc18c75
-# resources/users.sh (look) 0445e511ee33
+# resources/user.sh (look) 0445e511ee33
 # look.sh 48d2cab15684
 begin
 platform

@@ -17,7 +17,7 @@ look_manifests() { # DIRECTORY
                             manifests_path=${manifests_path%% *}
                             ;;
                     esac
-                    # shellcheck disable=SC2034 # read in sh/resources/stores.sh
+                    # shellcheck disable=SC2034 # read in sh/resources/store.sh
                     case $manifests_path in
                         /etc/docker/daemon.json | /etc/containerd/config.toml)
                             manifests_engine="${manifests_engine-} $manifests_path "
