@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
-from provision.report.checks import matrix
 from provision.report.shown import Shown
+from provision.report.text import matrix
 from provision.verify import junit
 
 

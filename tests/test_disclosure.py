@@ -18,9 +18,8 @@ from provision.model import Event, Platform, Resource, Salt, Withheld
 from provision.planning import planfile, rollback
 from provision.planning.plan import inspection, inspection_of
 from provision.remote.protocol import Seen
-from provision.report.diff import lines
 from provision.report.jsonlines import JsonLines
-from provision.report.shown import shown
+from provision.report.shown import lines, shown
 from provision.resources.apt_source import Entry, OtherEntries
 from provision.resources.file import File
 from provision.secrets.disclosure import fingerprint, new_salt, pairs, readable, text

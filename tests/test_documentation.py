@@ -25,7 +25,7 @@ from msgspec import Struct
 from docsite import reference
 from docsite.reference import manual
 from provision import cli
-from provision.report.events import EVENTS
+from provision.report.jsonlines import EVENTS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "README.zh.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

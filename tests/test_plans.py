@@ -19,13 +19,11 @@ from rich.console import Console
 from provision.commands.reporters import reporter
 from provision.model import Call, Change, Drift, Event, Failure, Impact, Plan, Platform
 from provision.report.jsonlines import JsonLines
-from provision.report.layout import View, cells, fold, middle
-from provision.report.names import compressed, ranges
+from provision.report.layout import Style, View, cells, coloured, compressed, fold, middle, ranges
+from provision.report.layout import plain as plain_style
 from provision.report.plans import HOST, LABEL
 from provision.report.shown import Shown, shown
 from provision.report.status import Status, duration
-from provision.report.style import Style, coloured
-from provision.report.style import plain as plain_style
 from provision.report.terminal import Terminal
 from provision.report.text import Text
 

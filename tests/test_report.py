@@ -20,15 +20,12 @@ import pytest
 from provision.cli import main
 from provision.model import Change, Drift, Event, Failure
 from provision.remote.transaction import Step
-from provision.report.diff import summary
-from provision.report.html import page, seconds
+from provision.report.files import Junit, Metrics
+from provision.report.html import page, seconds, timeline
 from provision.report.journal import folder, read
 from provision.report.jsonlines import JsonLines
-from provision.report.junit import Junit
-from provision.report.metrics import Metrics
-from provision.report.shown import Shown, shown
+from provision.report.shown import Shown, shown, summary
 from provision.report.text import Text, failure_lines
-from provision.report.timeline import timeline
 from provision.report.webhook import Webhook
 from provision.steps.packages import pkg_transaction
 from provision.steps.services import svc_reread

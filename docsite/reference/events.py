@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from docsite.reference.tables import code, table
-from provision.report.events import EVENTS
+from provision.report.jsonlines import EVENTS
 
 _HEAD = """\
 # JSON events

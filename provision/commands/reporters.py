@@ -108,11 +108,11 @@ class Listeners:
     def _named(self, args: argparse.Namespace, run: str) -> Webhook | None:
         """Add the reporters that the command line and PROVISION_WEBHOOK name; return the webhook, to be closed."""
         if getattr(args, "metrics", None) is not None:
-            from provision.report.metrics import Metrics
+            from provision.report.files import Metrics
 
             self.add(str(args.metrics), Metrics(writable(args.metrics), str(args.playbook)))
         if getattr(args, "junit", None) is not None:
-            from provision.report.junit import Junit
+            from provision.report.files import Junit
 
             self.add(str(args.junit), Junit(writable(args.junit)))
         if not hasattr(args, "webhook") or not (url := args.webhook or os.environ.get("PROVISION_WEBHOOK")):
@@ -130,7 +130,7 @@ def _by_drift(args: argparse.Namespace, listener: Any) -> Callable[[Shown], None
     if not getattr(args, "drift_report", False):
         found: Callable[[Shown], None] = listener
         return found
-    from provision.report.drift import DriftReport
+    from provision.report.shown import DriftReport
 
     return DriftReport(listener)
 
@@ -164,8 +164,7 @@ def reporter(args: argparse.Namespace) -> Any:
         from provision.report.jsonlines import JsonLines
 
         return JsonLines()
-    from provision.report.layout import View
-    from provision.report.style import coloured, plain
+    from provision.report.layout import View, coloured, plain
 
     view = View(getattr(args, "diff", True), getattr(args, "verbose", False))
     colour = _colour(getattr(args, "color", "auto"))

@@ -15,10 +15,8 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from provision.model import Impact
-from provision.report.layout import View, fold, middle
-from provision.report.names import by_number, compressed, count, ordered
+from provision.report.layout import Style, View, by_number, compressed, count, fold, middle, ordered, plain
 from provision.report.shown import ShownChange, ShownPlan
-from provision.report.style import Style, plain
 
 #: Placeholders for a host's name and for its first label, until a line is shown. They are private-use characters. Shown
 #: text has these characters only as escapes (:mod:`provision.visible`), so no text of a host can contain a placeholder.

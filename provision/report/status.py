@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from provision.report.names import compressed, count
+from provision.report.layout import compressed, count
 from provision.report.shown import Shown
 
 #: The maximum number of hosts under way, and of waves, that are shown at once; more would scroll.

@@ -11,12 +11,10 @@ from rich.live import Live
 from rich.text import Text as RichText
 
 from provision.model import Failure
-from provision.report.checks import matrix
-from provision.report.layout import View
+from provision.report.layout import View, coloured
 from provision.report.plans import Plans
 from provision.report.shown import Shown, ShownPlan
 from provision.report.status import Status
-from provision.report.style import coloured
 from provision.report.text import (
     CERTIFY,
     ENDS,
@@ -28,6 +26,7 @@ from provision.report.text import (
     explain_line,
     failure_lines,
     hosts_of,
+    matrix,
     ping_line,
     run_line,
     table,

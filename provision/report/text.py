@@ -1,21 +1,19 @@
-"""Lines of text for logs, pipes and CI; also the final table, which a terminal shows too."""
+"""Lines of text for logs, pipes and CI; also the final table and the table of checks, which a terminal shows too."""
 
 from __future__ import annotations
 
 import sys
 import textwrap
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from msgspec.structs import replace
 
 from provision.model import Failure
-from provision.report.checks import matrix
-from provision.report.layout import View
-from provision.report.names import by_number, compressed, count
+from provision.report.layout import Style, View, by_number, compressed, count, plain
 from provision.report.plans import Plans, diff_lines
 from provision.report.shown import Shown, ShownPlan
-from provision.report.style import Style, plain
 
 #: The columns for the names of a wave's hosts.
 _NAMES = 60
@@ -268,3 +266,33 @@ def _checks(event: Shown) -> str:
     checks = event.data.get("checks")
     found = checks if isinstance(checks, dict) else {}
     return f"{found.get('passed', 0):6}  {found.get('failed', 0):6}  {found.get('skipped', 0):7}"
+
+
+def matrix(checks: list[Shown], hosts: list[str], width: int, style: Style = plain) -> Iterator[str]:
+    """Checks of one test (for example one for each file) share a row: ``ok``, ``2/3`` passed, ``-`` nothing to check.
+
+    A block has as many hosts as fit into ``width``, then the next block follows.
+    """
+    cells: dict[tuple[str, str], dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+    for event in checks:
+        check = (str(event.data["suite"]), str(event.data["check"]).partition(" ")[0])
+        cells[check][event.host][str(event.data["outcome"])] += 1
+    if not cells:
+        return
+    head = max(len(suite) + 2 + len(name) for suite, name in cells)
+    columns = [host for host in hosts if any(host in row for row in cells.values())]
+    room = max([5, *(len(host) for host in columns)]) + 2
+    block = max(1, (width - head) // room)
+    for start in range(0, len(columns), block):
+        shown = columns[start : start + block]
+        yield " " * head + "".join(f"{host:>{room}}" for host in shown)
+        for (suite, name), row in sorted(cells.items(), key=lambda cell: cell[0][0]):
+            yield f"{suite}: {name}".ljust(head) + "".join(_cell(row[host], room, style) for host in shown)
+        yield ""
+
+
+def _cell(found: Counter[str], room: int, style: Style) -> str:
+    bad, good = found["failed"], found["passed"]
+    if bad:
+        return style(f"{f'{good}/{good + bad}':>{room}}", "failed")
+    return style(f"{'ok':>{room}}", "ok") if good else f"{'-':>{room}}"
