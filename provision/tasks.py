@@ -30,7 +30,7 @@ from provision.engine.daemon_json import data_root, health
 from provision.engine.steps import LOOK_BRIDGE
 from provision.lines import BLANK, lines_of
 from provision.model import Call, Event, Plan, Platform, Resource
-from provision.planning import rollback
+from provision.planning import prepare
 from provision.planning.plan import Inspection, drift, inspection, inspection_of
 from provision.planning.prepare import work
 from provision.project.host_config import Context, HostConfig
@@ -137,8 +137,8 @@ def look_back(
     try:
         desired = compile_catalog(config, platform, context, options)
         with _judging():
-            wanted = rollback.resources(run, record, desired, options.lock_timeout, secret.referred(desired))
-            notes = tuple(f"the rollback leaves this as it is: {text}" for text in rollback.stays(run, record))
+            wanted = prepare.resources(run, record, desired, options.lock_timeout, secret.referred(desired))
+            notes = tuple(f"the rollback leaves this as it is: {text}" for text in prepare.stays(run, record))
         report, _ = see([call for resource in wanted for call in resource.look()])
         with _judging():
             found = inspection_of(config.host.name, platform, wanted, report.salted(options.salt), desired)

@@ -14,7 +14,7 @@ from provision.load import Loaded, check
 from provision.project.host_config import HostConfig, context, declare
 from provision.project.playbook import load_playbook
 from provision.secrets import secret
-from provision.text import confinement, yamlfile
+from provision.text import limits, yamlfile
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,7 +61,7 @@ def _unconfined(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(secret, "_KNOWN", dict(secret._KNOWN))
     monkeypatch.setattr(yamlfile._Compared, "left", yamlfile._PAIRS)
     yield
-    confinement.confine([])
+    limits.confine([])
     program.approve(None)
 
 

@@ -199,7 +199,7 @@ def test_every_command_is_documented() -> None:
 
 
 def test_every_spec_key_is_documented() -> None:
-    from provision.project.schema import playbook_schema
+    from provision.project.playbook import playbook_schema
 
     manual = "".join((ROOT / f"docs/{name}.md").read_text() for name in ("spec", "rollout", "containers"))
     for name, model in playbook_schema()["$defs"].items():

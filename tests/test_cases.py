@@ -23,8 +23,8 @@ from provision import resources
 from provision.catalog import Options
 from provision.distros import platform
 from provision.model import Risk
+from provision.planning.manifest import KINDS
 from provision.planning.plan import inspection
-from provision.planning.undo_kinds import KINDS
 from provision.remote.protocol import Seen
 from provision.resources.obstacle import Unfixable
 from provision.resources.store import CONTAINERD_ROOT, DOCKER_ROOT

@@ -15,7 +15,7 @@ import yaml
 from provision.catalog import Options
 from provision.distros import platform
 from provision.model import Event, Platform, Resource, Salt, Withheld
-from provision.planning import planfile, rollback
+from provision.planning import planfile, prepare
 from provision.planning.plan import inspection, inspection_of
 from provision.remote.protocol import Seen
 from provision.report.jsonlines import JsonLines
@@ -212,7 +212,7 @@ def record(mode: str, folder: str = "755") -> Seen:
     [("600", "755", False), ("640", "755", False), ("644", "700", False), ("644", "755", True)],
 )
 def test_a_rollback_shows_only_public_texts_that_it_would_restore(mode: str, folder: str, shown: bool) -> None:
-    wanted = rollback.resources("run-1", record(mode, folder), (), 300)
+    wanted = prepare.resources("run-1", record(mode, folder), (), 300)
     assert DEBIAN is not None
     seen = Seen.of(
         frames({"files": {"/srv/app/env": {"mode": mode, "content": f"{NEW}\n"}}, "folders": {"/srv/app": folder}})
@@ -224,7 +224,7 @@ def test_a_rollback_shows_only_public_texts_that_it_would_restore(mode: str, fol
 
 def test_a_rollback_that_removes_a_private_file_does_not_show_it() -> None:
     absent = Seen.of([("before", "run-1", "there", "absent - /srv/app/env\n")])
-    wanted = rollback.resources("run-1", absent, (), 300)
+    wanted = prepare.resources("run-1", absent, (), 300)
     assert DEBIAN is not None
     said = everywhere("web1", DEBIAN, wanted, Seen.of(frames({"files": file("600", f"{NEW}\n")})))
     assert NEW not in said

@@ -10,7 +10,7 @@ import pytest
 from provision.engine.image_store import ImageStore, image_store
 from provision.engine.keys import Version
 from provision.planning.plan import drift
-from provision.planning.rollback import resources
+from provision.planning.prepare import resources
 from provision.remote.protocol import Seen
 from provision.resources.obstacle import Unfixable
 from provision.resources.store import Store

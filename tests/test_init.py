@@ -23,8 +23,7 @@ from provision.commands.dialog import one_of, yes
 from provision.commands.mirror_speed import measured
 from provision.inventory import Inventory
 from provision.project import starter
-from provision.project.mirrors import MIRRORS, PROBE, Mirror
-from provision.project.starter import Answers, Entry, entries
+from provision.project.starter import MIRRORS, PROBE, Answers, Entry, Mirror, entries
 from provision.text import yamlfile
 from tests import preloaded
 from tests.sshd import Sshd, listening

@@ -7,7 +7,7 @@ import pytest
 
 from provision.errors import SpecError
 from provision.inventory import Inventory
-from provision.inventory.names import expand
+from provision.inventory.tree import expand
 from tests.conftest import Project
 
 

@@ -16,7 +16,7 @@ import pytest
 from provision import spec
 from provision.errors import SpecError, Where
 from provision.model import Call, Change, Drift, Event, Plan, Platform, Resource, Salt
-from provision.planning import planfile, rollback
+from provision.planning import planfile, prepare
 from provision.planning.plan import inspection, inspection_of
 from provision.planning.prepare import work
 from provision.remote.protocol import BEGIN, Frames, Seen
@@ -106,7 +106,7 @@ def of_record(token: str) -> list[Call]:
         frame("before", "run", "there", "file 1 /etc/x\nend - -"),
         frame("kept", "/etc/x", "regular file:644:root:root", encoded),
     )
-    (resource,) = rollback.resources("run", record, [], 60)
+    (resource,) = prepare.resources("run", record, [], 60)
     return fixed(resource, seen(frame("file", "/etc/x", "absent")))
 
 
@@ -321,7 +321,7 @@ def test_a_containers_label_is_the_same_in_every_run(token: str, monkeypatch: py
             frame("before", "run", "there", "container running:no:0 web\nmade 1 web\nend - -"),
             frame("made_of", "web", f"sha256:aa\n{label}"),
         )
-        (found,) = rollback.resources("run", record, [], 60, secrets)
+        (found,) = prepare.resources("run", record, [], 60, secrets)
         assert isinstance(found, Container)
         return found
 

@@ -14,9 +14,9 @@ import pytest
 
 from provision.errors import SpecError, UsageError
 from provision.inventory import Inventory
-from provision.inventory.names import expand
+from provision.inventory.tree import expand
 from provision.lint.daemon_file import lint_text
-from provision.project.compose_file import images
+from provision.project.dependencies import images
 from provision.text import limits
 from provision.text.yamlfile import Reader, bounded, closest, load
 from tests.conftest import Project

@@ -12,7 +12,7 @@ import pytest
 from provision.errors import SpecError
 from provision.inventory.vault import Source, Vault
 from provision.secrets import secret
-from provision.text import confinement, limits
+from provision.text import limits
 from provision.text.expressions import Costly, counted
 from tests.conftest import Project
 from tests.test_vault import PASSWORD, encrypted
@@ -26,7 +26,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(secret, "_OPENER", [])
     monkeypatch.setattr(secret, "_FROM_ENVIRONMENT", set())
     yield
-    confinement.confine([])
+    limits.confine([])
     limits.of.cache_clear()
 
 
@@ -199,7 +199,7 @@ def test_a_linted_project_reads_nothing_outside_of_it(
     project.write("inventory/near.txt", "near")
     (project.folder / "inventory/link.txt").symlink_to(outside)
     monkeypatch.setenv("SITE", "eu")
-    confinement.confine([project.folder / "playbooks/site.yml", project.folder / "inventory"])
+    limits.confine([project.folder / "playbooks/site.yml", project.folder / "inventory"])
     assert value("{{ lookup('file', 'near.txt') }}") == "near"
     for template in (
         "{{ lookup('env', 'SITE') }}",
@@ -210,5 +210,5 @@ def test_a_linted_project_reads_nothing_outside_of_it(
         with pytest.raises(SpecError, match="not trusted") as caught:
             value(template)
         assert HUSH not in str(caught.value)
-    confinement.confine([])
+    limits.confine([])
     assert value(f"{{{{ lookup('file', '{outside}') }}}}") == HUSH

@@ -9,7 +9,7 @@ import pytest
 from testinfra.backend.base import BaseBackend
 from testinfra.host import Host
 
-from provision.verify.once import Once
+from provision.verify.services import Once
 
 
 def a_host() -> Host:

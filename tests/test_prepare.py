@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from provision.model import USUAL, Call, Change, Drift, Kept, Loading, Plan, Platform, Risk
+from provision.planning.manifest import KINDS
 from provision.planning.prepare import work
-from provision.planning.undo_kinds import KINDS
 from provision.remote.protocol import Seen
 from provision.remote.transaction import Step, Work, new_run
 from provision.steps.files import put_file

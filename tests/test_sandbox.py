@@ -18,8 +18,8 @@ from provision.text import limits
 from provision.text.render import Scope, Templates
 from provision.text.sandbox.ansible_data import STRUCTURAL
 from provision.text.sandbox.ansible_filters import FILTERS, TESTS
-from provision.text.sandbox.blind import WORKING
-from provision.text.sandbox.encoders import ENCODERS
+from provision.text.sandbox.bounds import WORKING
+from provision.text.sandbox.filters import ENCODERS
 from provision.text.yamlfile import Map, Seq, Unsafe
 from tests.conftest import Project
 

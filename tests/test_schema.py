@@ -10,7 +10,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from provision.project.schema import playbook_schema
+from provision.project.playbook import playbook_schema
 
 DOCS = Path(__file__).parent.parent / "docs"
 _BLOCK = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)

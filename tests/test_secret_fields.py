@@ -15,8 +15,8 @@ from provision.catalog import Options, compile_catalog
 from provision.distros import platform
 from provision.errors import SpecError, Where
 from provision.model import Call, Change, Drift, Plan, State
+from provision.project.playbook import playbook_schema
 from provision.project.rollout_options import RolloutOptions
-from provision.project.schema import playbook_schema
 from provision.remote.protocol import Seen
 from provision.remote.script import job_script, look_script, quote, submit_script
 from provision.remote.transaction import Step, Work

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from provision import __version__
 from provision.catalog import Options
-from provision.catalog.certificates import missing
+from provision.catalog.files import missing
 from provision.cli import main
 from provision.errors import SpecError, UsageError
 from provision.model import Event

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from provision import tasks
-from provision.planning.undo_kinds import LINES
+from provision.planning.manifest import LINES
 from provision.transport.execute import Finished
 from provision.transport.ssh import HostError
 from tests.conftest import Project

@@ -12,8 +12,7 @@ import pytest
 
 from provision.engine.impact import rollback_impacts
 from provision.model import Call, Change, Drift, Impact, Loading, Plan, Platform
-from provision.planning.prepare import work
-from provision.planning.rollback import stays
+from provision.planning.prepare import stays, work
 from provision.remote.protocol import Seen
 from provision.resources.sysctl import sysctl_set
 from provision.resources.user import member_add, user_add, user_change, user_remove

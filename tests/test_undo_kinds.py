@@ -23,7 +23,7 @@ from provision.engine.steps import (
     daemon_check_content,
 )
 from provision.model import Blob, Call, Loading, Packed, Risk
-from provision.planning.undo_kinds import ENTRIES, KINDS, LINES
+from provision.planning.manifest import ENTRIES, KINDS, LINES
 from provision.remote.sources import defined, included, sources
 from provision.resources.access import program_plain, socket_guard
 from provision.resources.discovery import declarations

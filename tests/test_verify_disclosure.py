@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from provision.verify.declared.named import FileBytes, Named
+from provision.verify.declared.objects import FileBytes, Named
 
 # As in the plugin: a failed assertion shows the values on both sides.
 for _name in ("settings", "registry"):

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from provision.project import share
-from provision.project.share import ALL, Share
+from provision.project import rollout_options
+from provision.project.rollout_options import ALL, Share
 from provision.rollout import waves
 
 #: The scheduler and the shares that it uses, as one text.
@@ -20,8 +20,8 @@ SOURCE = (
     Path(waves.__file__)
     .read_text()
     .replace(
-        "from provision.project.share import ALL, Share\n",
-        Path(share.__file__).read_text().partition("from __future__ import annotations\n")[2],
+        "from provision.project.rollout_options import ALL, Share\n",
+        Path(rollout_options.__file__).read_text().partition("from __future__ import annotations\n")[2],
     )
 )
 STATUSES = ("ok", "changed", "failed", "unreachable", "rolled_back")

@@ -14,7 +14,7 @@ from provision.resources.folder import GuardedFolder
 from provision.resources.obstacle import Unfixable
 from provision.resources.service import Service
 from provision.resources.sysctl import Sysctl
-from provision.verify import package_manager, units
+from provision.verify import package_manager, services
 
 URI = "http://mirror.example"
 STANZA = f"Types: deb\nURIs: {URI}\nSuites: trixie\nComponents: stable\nSigned-By: /k.asc\n"
@@ -89,7 +89,7 @@ DROPIN = "/etc/systemd/system/docker.service.d/a.conf"
     ],
 )
 def test_the_expected_command_of_a_unit_with_its_declared_drop_ins(declared: dict[str, str], words: str) -> None:
-    assert units.command(answering(cat=VENDOR), "docker", declared) == words.split()
+    assert services.command(answering(cat=VENDOR), "docker", declared) == words.split()
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,9 @@ def test_drop_ins_that_change_how_a_unit_starts_are_found(text: str, found: int)
     host = answering(
         systemctl_show=f"FragmentPath=/lib/systemd/system/docker.service\nDropInPaths={DROPIN}\n", cat=text
     )
-    seen = units.undeclared(host, "docker", ())
+    seen = services.undeclared(host, "docker", ())
     assert sum(len(lines) for lines in seen.values()) == found
-    assert units.undeclared(host, "docker", (DROPIN,)) == {}
+    assert services.undeclared(host, "docker", (DROPIN,)) == {}
 
 
 def seen_of(*frames: tuple[str, ...]) -> Seen:

@@ -13,8 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from docsite.reference.tables import anchor, code, prose, table
 from provision.project import rollout_options
-from provision.project.rollout_options import RolloutOptions
-from provision.project.share import Share
+from provision.project.rollout_options import RolloutOptions, Share
 from provision.spec import Spec, values
 from provision.spec.secrets import TakesSecret
 from provision.spec.system import Packages

@@ -11,20 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
-from provision.catalog.access import access
 from provision.catalog.context import CompileContext, Inputs, Options
-from provision.catalog.daemon_files import engine_files
 from provision.catalog.files import files_of_others, files_of_root
-from provision.catalog.firewall import boot_rules, live_rules
-from provision.catalog.kernel import kernel
-from provision.catalog.logins import logins
-from provision.catalog.objects import compose_files, objects
-from provision.catalog.package_set import packages
-from provision.catalog.pruning import pruning
+from provision.catalog.host import access, boot_rules, kernel, live_rules, logins
+from provision.catalog.objects import compose_files, objects, pruning
+from provision.catalog.packages import packages, repositories, stores, undeclared_stores
 from provision.catalog.registry_host import registry_answers, registry_collection, registry_container, registry_files
-from provision.catalog.repositories import repositories
-from provision.catalog.services import services
-from provision.catalog.stores import stores, undeclared_stores
+from provision.catalog.services import engine_files, services
 from provision.errors import SpecError, all_of
 from provision.model import Platform, Resource
 from provision.project.host_config import Context, HostConfig

@@ -10,10 +10,9 @@ import hashlib
 from collections.abc import Iterator
 
 from provision import spec
-from provision.catalog.certificates import given
 from provision.catalog.context import REGISTRY_FOLDER, REGISTRY_READS, REGISTRY_UNIT, CompileContext
-from provision.catalog.images import image
-from provision.catalog.timers import timer
+from provision.catalog.files import given
+from provision.catalog.objects import image, timer
 from provision.errors import UsageError
 from provision.model import Resource
 from provision.resources.docker.container import Container

@@ -1,4 +1,4 @@
-"""Services. They come last, because they must see the changes before them."""
+"""The engine's own files and the services. Services come last, because they must see the changes before them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from functools import partial
 
 from provision import spec
 from provision.catalog.context import CompileContext
-from provision.catalog.daemon_files import daemon_file
-from provision.catalog.files import content
-from provision.catalog.package_set import engine_package
+from provision.catalog.files import content, of_authority
+from provision.catalog.packages import engine_package
 from provision.engine import daemon_json, loading
 from provision.engine.keys import NEWEST, Version, version
 from provision.model import HostReport, Resource
 from provision.resources.bridge import BridgeAddress
+from provision.resources.file import File
+from provision.resources.folder import GuardedFolder
+from provision.resources.obstacle import Obstacle
 from provision.resources.packages import installed
 from provision.resources.service import Service
+from provision.secrets.secret import holds
+from provision.spec import Engine, Proxy, Registry
+from provision.text.formats import SYSTEMD, USERINFO
 
 
 def services(ctx: CompileContext) -> Iterator[Resource]:
@@ -66,3 +71,130 @@ def _effect_of_a_file(ctx: CompileContext, docker: spec.Service) -> loading.Effe
     if docker.on_change != "reload" or file is None or file.absent or (file.owner, file.group) != ("root", "root"):
         return None
     return loading.effect_of_a_file(content(ctx, daemon_json.DAEMON_JSON))
+
+
+#: A template of the operator that writes daemon.json, in ``templates/`` next to the playbook. None is shipped.
+_TEMPLATE = "daemon.json.j2"
+
+
+def engine_files(ctx: CompileContext) -> Iterator[Resource]:
+    declared = ctx.spec.engine
+    if declared is None:
+        return
+    yield from _guarded(declared)
+    yield from _containerd(ctx, declared)
+    yield from _proxy(ctx, declared)
+    for name, registry in declared.registries.items():
+        yield from _certificates(ctx, name, registry)
+    yield from _daemon_json(ctx, declared)
+
+
+def _guarded(declared: Engine) -> Iterator[Resource]:
+    """The directories come first: an account that may write into a directory can replace each file in it."""
+    if daemon_json.daemon_json(declared) is None and not declared.registries:
+        return
+    yield GuardedFolder(daemon_json.DAEMON_JSON.rpartition("/")[0])
+    if declared.registries:
+        yield GuardedFolder(daemon_json.CERTIFICATES)
+        yield from (GuardedFolder(f"{daemon_json.CERTIFICATES}/{name}") for name in declared.registries)
+
+
+def _daemon_json(ctx: CompileContext, declared: Engine) -> Iterator[Resource]:
+    """Exactly the declared keys. A file that means the same in another form is left unchanged."""
+    if (made := ctx.once(daemon_file)) is None:
+        if declared.proxy is not None and declared.proxy.place == "daemon":
+            raise ctx.error(
+                "needs engine.daemon, because it is a key of daemon.json", "engine", "proxy", hint="daemon: {}"
+            )
+        return
+    _check_free(ctx, daemon_json.DAEMON_JSON)
+    path = daemon_json.DAEMON_JSON
+    yield File(path, made.content, watchers=ctx.watchers.get(path, ()), same=made.same, data=made.data)
+
+
+def daemon_file(ctx: CompileContext) -> daemon_json.DaemonJson | None:
+    """The declared daemon.json; ``None`` where the spec does not declare one. An operator's own template may write it
+    in another form, or with further keys."""
+    declared = daemon_json.daemon_json(ctx.spec.engine)
+    if declared is None:
+        return None
+    content = daemon_json.canonical(declared)
+    if ctx.context.is_shipped(_TEMPLATE):
+        return daemon_json.DaemonJson(content, declared, content)
+    content = ctx.render(_TEMPLATE, daemon=content.decode())
+    return daemon_json.DaemonJson(content, daemon_json.parsed(content), daemon_json.same(content))
+
+
+def _proxy(ctx: CompileContext, declared: Engine) -> Iterator[Resource]:
+    proxy = declared.proxy
+    if proxy is None or proxy.place == "daemon":
+        return
+    if ctx.family.init.name != "systemd":
+        yield Obstacle(
+            "proxy", f"{ctx.platform.name} has no systemd unit for proxy settings; set engine.proxy.place: daemon"
+        )
+        return
+    _check_free(ctx, daemon_json.DROPIN)
+    if proxy.secret:
+        _check_free(ctx, daemon_json.PROXY_FILE)
+        lines = "".join(
+            f"{name}={ctx.written(value, SYSTEMD, 'engine', 'proxy', _PROXIES[name])}\n"
+            for name, value in _variables(ctx, proxy).items()
+        )
+        watchers = ctx.watchers.get(daemon_json.PROXY_FILE, ())
+        yield File(daemon_json.PROXY_FILE, lines.encode(), mode="0600", watchers=watchers, secret=True)
+    proxies = {} if proxy.secret else _variables(ctx, proxy)
+    yield _file(
+        ctx, daemon_json.DROPIN, ctx.render("systemd/proxy.conf.j2", proxies=proxies, file=daemon_json.PROXY_FILE)
+    )
+
+
+#: Variables as dockerd reads them (docs.docker.com/engine/daemon/proxy), and the keys of a spec.
+_PROXIES = {"HTTP_PROXY": "http", "HTTPS_PROXY": "https", "NO_PROXY": "no_proxy"}
+
+
+def _variables(ctx: CompileContext, proxy: Proxy) -> dict[str, str]:
+    given = {"http": _url(ctx, proxy.http, "http"), "https": _url(ctx, proxy.https, "https")}
+    given["no_proxy"] = ",".join(proxy.no_proxy)
+    return {name: given[key] for name, key in _PROXIES.items() if given[key]}
+
+
+def _url(ctx: CompileContext, url: str | None, key: str) -> str:
+    """The URL of a proxy. A password that is a secret is plain text in the spec, and percent-encoded in the URL."""
+    if url is None or not holds(url):
+        return url or ""
+    scheme, separator, rest = url.partition("://")
+    credentials, _, address = rest.rpartition("@")
+    user, _, password = credentials.partition(":")
+    return f"{scheme}{separator}{user}:{ctx.written(password, USERINFO, 'engine', 'proxy', key)}@{address}"
+
+
+def _containerd(ctx: CompileContext, declared: Engine) -> Iterator[Resource]:
+    """Only with systemd: with OpenRC dockerd starts its own containerd, whose data is below data-root."""
+    if declared.containerd_root is not None and ctx.family.init.name == "systemd":
+        _check_free(ctx, daemon_json.CONTAINERD_TOML)
+        content = ctx.render("containerd/config.toml.j2", root=declared.containerd_root)
+        yield _file(ctx, daemon_json.CONTAINERD_TOML, content)
+
+
+def _certificates(ctx: CompileContext, name: str, registry: Registry) -> Iterator[Resource]:
+    """dockerd reads them at each pull and push, without a restart (docs.docker.com/engine/security/certificates)."""
+    if registry.authority is not None:
+        content = of_authority(ctx, registry.authority, "engine", "registries", name, "authority")
+        yield File(f"{daemon_json.CERTIFICATES}/{name}/ca.crt", content, mode=daemon_json.CERTIFICATE_MODES["ca.crt"])
+    for part, file in (("ca", "ca.crt"), ("cert", "client.cert"), ("key", "client.key")):
+        if (given := getattr(registry, part)) is None:
+            continue
+        path = f"{daemon_json.CERTIFICATES}/{name}/{file}"
+        _check_free(ctx, path)
+        content = ctx.pem(given, "engine", "registries", name, part)
+        yield File(path, content, mode=daemon_json.CERTIFICATE_MODES[file], secret=part == "key")
+
+
+def _file(ctx: CompileContext, path: str, content: bytes) -> File:
+    return File(path, content, watchers=ctx.watchers.get(path, ()))
+
+
+def _check_free(ctx: CompileContext, path: str) -> None:
+    if path in ctx.spec.files:
+        raise ctx.error("engine declares this file too", "files", path)

@@ -18,7 +18,7 @@ def renewed(
 ) -> list[str]:
     """Make what is missing and renew what expires soon (``force``: all); return what was done, a line each. Raises
     :class:`UsageError` where no recipient is known who could decrypt the keys."""
-    from provision.catalog.certificates import folder, wanted
+    from provision.catalog.files import folder, wanted
     from provision.secrets import age
     from provision.secrets.authority import due, renew
 
@@ -37,7 +37,7 @@ def renew(found: Loaded) -> None:
 
 def announce(found: Loaded) -> None:
     """Report which authorities have files to make, where a placeholder text represents them (``foresees``)."""
-    from provision.catalog.certificates import missing
+    from provision.catalog.files import missing
 
     for authority in missing(found.configs, found.context):
         say(f"provision: the authority {authority} has missing files: `apply` or `secrets ca` creates them")

@@ -126,7 +126,7 @@ def _parsed(option: str, text: str, parse: Callable[[str], T]) -> T:
 
 def _fastest() -> str:
     from provision.commands.mirror_speed import measured
-    from provision.project.mirrors import MIRRORS
+    from provision.project.starter import MIRRORS
 
     found = measured(MIRRORS)
     _show_speed(found)
@@ -144,7 +144,7 @@ def _defaults(given: dict[str, Any]) -> Answers:
 def _asked(args: argparse.Namespace, given: dict[str, Any]) -> Answers:
     """Ask for each answer that the command line does not give, in the order of the answers."""
     from provision.project import starter
-    from provision.project.mirrors import MIRRORS
+    from provision.project.starter import MIRRORS
 
     show("Five questions at most. Enter takes the answer in brackets. Nothing is written\nbefore the last answer.\n\n")
     found = dict(given)
@@ -172,7 +172,7 @@ def _mirror() -> str:
     """The mirror, after a measurement if the operator wants one."""
     from provision.commands.mirror_speed import measured
     from provision.project import starter
-    from provision.project.mirrors import MIRRORS
+    from provision.project.starter import MIRRORS
 
     width = max(len(one.about) for one in MIRRORS)
     show("Mirrors of Docker's packages (signed by Docker, whatever the mirror):\n")
@@ -201,7 +201,7 @@ def _mirror() -> str:
 
 
 def _show_speed(found: dict[str, float]) -> None:
-    from provision.project.mirrors import MIRRORS
+    from provision.project.starter import MIRRORS
 
     for one in sorted(MIRRORS, key=lambda mirror: found.get(mirror.url, float("inf"))):
         seconds = found.get(one.url)
@@ -213,7 +213,7 @@ def _ssh_user(entries: tuple[Entry, ...]) -> str:
     """The account that ssh chooses for the first host; root where there is none."""
     if not entries:
         return "root"
-    from provision.inventory.names import hosts_of
+    from provision.inventory.tree import hosts_of
     from provision.transport.ssh_config import Question, Resolver
 
     first = entries[0]

@@ -116,9 +116,9 @@ def _checked(file: Path, args: argparse.Namespace, engine: Version) -> list[Find
 
 def _daemon_json(file: Path, args: argparse.Namespace, engine: Version) -> list[Finding]:
     from provision.lint.daemon_file import lint_text
-    from provision.text import confinement, limits
+    from provision.text import limits
 
-    confinement.confine([] if args.trusted or file == _STANDARD_INPUT else [file])
+    limits.confine([] if args.trusted or file == _STANDARD_INPUT else [file])
     if args.fix:
         return _fixed(file, args, engine)
     if file == _STANDARD_INPUT:

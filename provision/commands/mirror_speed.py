@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from provision.project.mirrors import Mirror
+    from provision.project.starter import Mirror
 
 #: Seconds for each wait of a request, and the most bytes that are read of an answer.
 TIMEOUT, _MOST = 3.0, 16384
@@ -28,7 +28,7 @@ def _seconds(mirror: Mirror, timeout: float) -> float | None:
     import http.client
     import urllib.request
 
-    from provision.project.mirrors import PROBE
+    from provision.project.starter import PROBE
 
     class Direct(urllib.request.HTTPRedirectHandler):
         def redirect_request(self, *_: object) -> None:

@@ -286,11 +286,11 @@ def reading(args: argparse.Namespace, untrusted: Path | None = None) -> Reading:
     from provision.inventory import config, vault
     from provision.inventory.sources import Reading
     from provision.secrets import secret
-    from provision.text import confinement
+    from provision.text import limits
     from provision.text.render import shipped
 
     given = [Path(word) for word in args.inventory or ()]
-    confinement.confine([] if untrusted is None else [untrusted, *given], [shipped("templates")])
+    limits.confine([] if untrusted is None else [untrusted, *given], [shipped("templates")])
     trusted = untrusted is None
     settings = config.read()
     places = vault.sources(settings, args.vault_id, args.vault_password_file, args.ask_vault_pass)

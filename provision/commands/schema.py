@@ -13,7 +13,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from provision.project.schema import playbook_schema
+    from provision.project.playbook import playbook_schema
 
     show(json.dumps(playbook_schema(), indent=2) + "\n")
     return 0

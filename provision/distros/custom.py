@@ -15,7 +15,7 @@ from typing import Any
 from provision.distros import find, newest, rows
 from provision.distros.table import Distribution, number
 from provision.errors import SpecError, Where
-from provision.text import confinement
+from provision.text import limits
 from provision.text.yamlfile import Map, load, nearest
 
 FILE = "distributions.yml"
@@ -28,7 +28,7 @@ _PATH = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)?")
 
 def read(path: Path) -> tuple[Distribution, ...]:
     """The rows of a project; none when it has no such file. Raises :class:`SpecError`."""
-    if not confinement.check(path).exists():
+    if not limits.check(path).exists():
         return ()
     data = load(path)
     if not isinstance(data, Map):

@@ -14,7 +14,7 @@ from msgspec import Struct
 class Repositories(Struct, frozen=True):
     """How repositories are declared to a family's package manager. Patterns take a repository's name."""
 
-    #: one of the forms in ``catalog.repositories``
+    #: one of the forms in ``catalog.packages``
     form: str
     source: str
     keyring: str

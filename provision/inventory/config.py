@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from provision.errors import Note, SpecError, Where
 from provision.lines import lines_of
-from provision.text import confinement, limits
+from provision.text import limits
 from provision.text.expressions import Costly, bounded
 from provision.text.yamlfile import Map
 
@@ -180,7 +180,7 @@ def _places(notes: list[Note]) -> list[Path]:
             notes.append(Note(f"ANSIBLE_CONFIG: there is no {found[0]}; the next ansible.cfg is read", loud=True))
     here = _here()
     if here.is_symlink():
-        confinement.check(here)
+        limits.check(here)
     if here.exists():
         if here.parent.stat().st_mode & stat.S_IWOTH:
             notes.append(Note(f"{here} is not read: every user may write to its directory", loud=True))
@@ -250,4 +250,4 @@ def _resolved(text: str, folder: Path) -> str:
 
 def _expanded(text: str) -> str:
     """A path of a setting (``ansible.config.manager.resolve_path``)."""
-    return confinement.expanded(text.replace("{{CWD}}", str(Path().absolute())).strip("\"'"))
+    return limits.expanded(text.replace("{{CWD}}", str(Path().absolute())).strip("\"'"))

@@ -14,7 +14,7 @@ from provision.errors import Note, SpecError, Where
 from provision.inventory import ssh_words
 from provision.model import ANSWER_LIMIT, Login
 from provision.secrets.secret import holds, reveal
-from provision.text import confinement, limits
+from provision.text import limits
 from provision.text.render import Scope
 from provision.text.yamlfile import REACHING, Map
 
@@ -220,7 +220,7 @@ def _path(scope: Scope, name: str) -> Path | None:
     text = _text(scope, name)
     if text is None:
         return None
-    path = Path(confinement.home(text))
+    path = Path(limits.home(text))
     if path.is_absolute():
         return path
     place = _where(scope, name)
@@ -238,7 +238,7 @@ def _key_file(scope: Scope, connects: bool) -> Path | None:
 
 
 def _readable(path: Path, scope: Scope, name: str) -> Path:
-    if not confinement.inside(path):
+    if not limits.inside(path):
         # The machine that lints a third party's project has none of its keys.
         return path
     try:

@@ -13,8 +13,7 @@ import re
 from pathlib import Path
 
 from provision.errors import SpecError, Where
-from provision.inventory.names import is_address
-from provision.inventory.tree import Tree
+from provision.inventory.tree import Tree, is_address
 from provision.lines import lines_of
 from provision.text import limits
 from provision.text.expressions import Costly, bounded

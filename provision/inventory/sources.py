@@ -18,7 +18,7 @@ from provision.inventory.config import Config
 from provision.inventory.tree import Tree
 from provision.lines import lines_of
 from provision.secrets import secret
-from provision.text import confinement, limits
+from provision.text import limits
 from provision.text.yamlfile import Map, Reader, load, plain
 
 DEFAULT = "inventory"
@@ -116,7 +116,7 @@ class _Files:
             return None
         path = Path(source)
         # With the name of the command line the project is confined to its directory; ansible.cfg names others.
-        if confinement.check(path).is_dir():
+        if limits.check(path).is_dir():
             before = len(self.done)
             self._folder(path)
             if len(self.done) == before:
@@ -139,7 +139,7 @@ class _Files:
         self.done.append(source)
 
     def _folder(self, folder: Path) -> None:
-        confinement.check(folder)
+        limits.check(folder)
         for name in sorted(os.listdir(folder)):
             path = folder / name
             if self.config.ignored.search(name):
@@ -235,7 +235,7 @@ def _is_script(path: Path) -> bool:
     """True if a file is executable and a program. Ansible runs each executable file, and reads it if it can't run."""
     if not os.access(path, os.X_OK):
         return False
-    confinement.check(path)
+    limits.check(path)
     with limits.opened(path) as file:
         return file.read(4).startswith((b"#!", b"\x7fELF"))
 

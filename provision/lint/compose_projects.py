@@ -13,7 +13,7 @@ from msgspec import Struct
 from provision.errors import SpecError, Where
 from provision.lint.finding import Finding
 from provision.lint.rules import finding
-from provision.project import compose_file
+from provision.project import dependencies
 from provision.project.host_config import Context, HostConfig
 from provision.text import limits
 from provision.text.yamlfile import Map, Seq, locate, untyped
@@ -48,7 +48,7 @@ def read(configs: list[HostConfig], context: Context) -> tuple[list[Project], li
                 continue
             path = context.find(one.src) if one.src is not None else None
             try:
-                whole = _parsed(path or Path(f"compose.{name}"), compose_file.text(config, context, name).decode())
+                whole = _parsed(path or Path(f"compose.{name}"), dependencies.text(config, context, name).decode())
                 if isinstance(whole, Map):
                     whole = _Variables(one.environment).into(whole)
             except (SpecError, UnicodeDecodeError) as error:

@@ -12,7 +12,7 @@ from provision.lint.finding import Finding
 from provision.lint.rules import finding
 from provision.project.host_config import HostConfig
 from provision.secrets import secret
-from provision.text import confinement
+from provision.text import limits
 from provision.text.yamlfile import closest, nearest
 
 #: Connection variables that only Ansible has, with names like those of provision (docs.ansible.com, ssh_connection,
@@ -47,7 +47,7 @@ def lint(configs: list[HostConfig]) -> Iterator[Finding]:
                 yield finding("SP413", where, message, f'did you mean "{meant}"?', level)  # type: ignore[arg-type]
         files |= {config.source.here.file} if config.source.here is not None else set()
     for where, path in secret.files():
-        if where.file in files and confinement.inside(path) and not confinement.check(path).is_file():
+        if where.file in files and limits.inside(path) and not limits.check(path).is_file():
             names = _beside(path)
             message = f"the file of a secret does not exist: {path}"
             hint = nearest(path.name, names) or "the run needs it; its path is relative to this file"
@@ -58,7 +58,7 @@ def _beside(path: Path) -> list[str]:
     """The names in the directory of a path; none where it can't be listed."""
     folder = path.parent
     try:
-        return [one.name for one in confinement.check(folder).iterdir()]
+        return [one.name for one in limits.check(folder).iterdir()]
     except (OSError, SpecError):
         return []
 

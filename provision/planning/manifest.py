@@ -1,4 +1,6 @@
 """The manifest of a play, kept on the host: what the play made, so that provision can remove what no play declares.
+Also the kinds that can be undone, and the entries of a manifest: the modules of the resources declare them
+(:mod:`provision.resources.declaration`), and no module of this package names one itself.
 
 One file per play, one line per object, readable by an operator without tools::
 
@@ -24,9 +26,9 @@ from msgspec import Struct
 
 from provision.lines import lines_of
 from provision.model import Resource
-from provision.planning.undo_kinds import ENTRIES
 from provision.remote.script import MANIFESTS
-from provision.resources.declaration import Watchers
+from provision.resources.declaration import Entry, Kind, RecordLine, Watchers
+from provision.resources.discovery import entries, kinds
 
 _HEAD = "provision-manifest 1"
 
@@ -88,3 +90,9 @@ def live(entry: str) -> bool:
     """Whether an entry is of a live value, which provision restores to its value from before."""
     kind = entry.partition(" ")[0]
     return kind in ENTRIES and ENTRIES[kind].live
+
+
+KINDS: Mapping[str, Kind] = kinds()
+#: First word of a manifest's entry -> what the registry has for it; the same for a record's line.
+ENTRIES: Mapping[str, Entry] = entries()
+LINES: Mapping[str, RecordLine] = {word: line for kind in KINDS.values() for word, line in kind.lines.items()}

@@ -11,8 +11,7 @@ from provision.catalog import Inputs, Options, compile_catalog, watchers
 from provision.engine.checks import checked
 from provision.engine.daemon_json import left_to_docker
 from provision.model import Call, Change, Drift, Plan, Platform, Resource
-from provision.planning.manifest import Manifest, live, removal, shared_record
-from provision.planning.undo_kinds import ENTRIES
+from provision.planning.manifest import ENTRIES, Manifest, live, removal, shared_record
 from provision.project.host_config import Context, HostConfig
 from provision.project.memo import Same
 from provision.remote.protocol import Seen

@@ -7,15 +7,17 @@ comes first, even when its play comes later. All other hosts still run at the sa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
 from provision.errors import SpecError
-from provision.project.compose_file import images, text
 from provision.project.host_config import Context, HostConfig
 from provision.resources.docker.inspected import registry
-from provision.text.yamlfile import locate
+from provision.text.yamlfile import bounded, locate
 
 
 class Dependencies(Struct, frozen=True):
@@ -113,3 +115,35 @@ def _levels(after: dict[str, dict[str, str]]) -> dict[str, int]:
     for host in after:
         level(host, ())
     return levels
+
+
+def text(config: HostConfig, context: Context, name: str) -> bytes:
+    """Raises :class:`SpecError` for a template that cannot be rendered, and for a missing file."""
+    one = config.spec.compose[name]
+    if one.content is not None:
+        return one.content.encode()
+    if one.template is not None:
+        where = locate(config.source, ("compose", name, "template"))
+        return context.render(one.template, config.scope, where).encode()
+    content = context.read(str(one.src))
+    if content is None:
+        where = locate(config.source, ("compose", name, "src"))
+        raise SpecError(
+            f"no such file: {one.src} [host {config.host.name}]", where=where, key=f"spec.compose.{name}.src"
+        )
+    return content
+
+
+@lru_cache(maxsize=256)
+def images(content: bytes) -> tuple[str, ...]:
+    """The images that services of a compose file name, except those that a variable decides. A text that is not a
+    compose file names none: compose itself reports what is wrong with it."""
+    try:
+        whole: Any = bounded(Path("compose.yml"), content.decode())
+    except (SpecError, UnicodeDecodeError):
+        return ()
+    services = whole.get("services") if isinstance(whole, dict) else None
+    found = (
+        [one.get("image") for one in services.values() if isinstance(one, dict)] if isinstance(services, dict) else []
+    )
+    return tuple(dict.fromkeys(name for name in found if isinstance(name, str) and "$" not in name))

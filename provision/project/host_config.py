@@ -21,7 +21,7 @@ from provision.project.playbook import Play
 from provision.project.rollout_options import RolloutOptions
 from provision.spec import Spec
 from provision.spec.validate import misread, validate, validate_field
-from provision.text import confinement, limits
+from provision.text import limits
 from provision.text.merge import refine, unite
 from provision.text.render import Fixed, Scope, Templates
 from provision.text.yamlfile import Map, Seq
@@ -91,7 +91,7 @@ class Context:
         """The path of a file or directory of that name; ``None`` when there is none. Raises :class:`SpecError` for a
         name that leads out of a project that is not trusted."""
         # The check is first: whether a path outside exists is not shown.
-        return next((folder / name for folder in self.files if confinement.check(folder / name).exists()), None)
+        return next((folder / name for folder in self.files if limits.check(folder / name).exists()), None)
 
     def read(self, name: str) -> bytes | None:
         """The bytes of a ``src`` file, read once for all hosts; ``None`` when there is none of that name."""
@@ -109,7 +109,7 @@ class Context:
 
     def _read(self, name: str) -> bytes | None:
         path = self.find(name)
-        return limits.read(path) if path is not None and confinement.check(path).is_file() else None
+        return limits.read(path) if path is not None and limits.check(path).is_file() else None
 
 
 def context(playbook: Path, *, foresees: bool = False) -> Context:

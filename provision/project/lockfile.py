@@ -17,7 +17,7 @@ from pathlib import Path
 
 from provision.errors import SpecError, UsageError, Where
 from provision.model import Platform
-from provision.text import confinement
+from provision.text import limits
 from provision.text.yamlfile import Map, load
 from provision.visible import line
 
@@ -46,7 +46,7 @@ def key(platform: Platform) -> str:
 
 def read(path: Path) -> Locks:
     """Platform -> package -> version; empty when there is no such file. Raises :class:`SpecError`."""
-    if not confinement.check(path).exists():
+    if not limits.check(path).exists():
         return {}
     data = load(path)
     if not isinstance(data, Map):

@@ -3,6 +3,7 @@
 # No postponed annotations: with them pydantic would compile and evaluate each annotation at every start.
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -14,7 +15,20 @@ from pydantic import (
     model_validator,
 )
 
-from provision.project.share import ALL, Share
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A number of hosts, or a percentage of them (rounded down)."""
+
+    amount: int
+    percent: bool = False
+
+    def of(self, total: int) -> int:
+        return total * self.amount // 100 if self.percent else self.amount
+
+
+#: All hosts at once.
+ALL = Share(100, percent=True)
 
 
 class _Model(BaseModel):

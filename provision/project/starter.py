@@ -13,11 +13,35 @@ from typing import Literal
 from msgspec import Struct
 
 from provision.errors import SpecError
-from provision.inventory import names
-from provision.project.mirrors import MIRRORS
-from provision.project.schema import playbook_schema
+from provision.inventory import tree
+from provision.project.playbook import playbook_schema
 from provision.text.render import shipped
 from provision.text.yamlfile import bounded
+
+#: A small file that every mirror has: Docker's public key for Debian, 4 kB.
+PROBE = "linux/debian/gpg"
+
+
+class Mirror(Struct, frozen=True):
+    """``url`` has ``linux/debian`` and the other directories."""
+
+    name: str
+    about: str
+    url: str
+
+
+#: Docker's own server, the two mirrors of get.docker.com's ``--mirror``, and public mirrors of universities and
+#: clouds that copy all of ``linux/``. The signatures are Docker's: a mirror cannot change a package.
+MIRRORS = (
+    Mirror("docker", "Docker, worldwide", "https://download.docker.com"),
+    Mirror("aliyun", "Alibaba Cloud, China", "https://mirrors.aliyun.com/docker-ce"),
+    Mirror("azure-china", "Azure China", "https://mirror.azure.cn/docker-ce"),
+    Mirror("huawei", "Huawei Cloud, China", "https://mirrors.huaweicloud.com/docker-ce"),
+    Mirror("tencent", "Tencent Cloud, China", "https://mirrors.cloud.tencent.com/docker-ce"),
+    Mirror("tuna", "Tsinghua University, China", "https://mirrors.tuna.tsinghua.edu.cn/docker-ce"),
+    Mirror("ustc", "USTC, China", "https://mirrors.ustc.edu.cn/docker-ce"),
+)
+
 
 _FOLDERS = ("inventory", "playbooks", "molecule/default", "molecule/plays")
 _KINDS = (".yml", ".py")
@@ -87,15 +111,15 @@ def entries(text: str) -> tuple[Entry, ...]:
             raise ValueError(f"{word}: an address is missing after =")
         if len(name) > _LONGEST:
             raise ValueError(f"{name[:20]}...: a host name has at most {_LONGEST} characters")
-        expanded, _ = names.hosts_of(name)
-        if not names.is_address(name):
+        expanded, _ = tree.hosts_of(name)
+        if not tree.is_address(name):
             raise ValueError(f"{word}: not the name of a host")
         for one in expanded:
             _named(one, word)
             if one in found:
                 raise ValueError(f"{one} is there twice")
-        host, port = names.split_port(address)
-        if equals and (len(expanded) != 1 or not names.is_address(address)):
+        host, port = tree.split_port(address)
+        if equals and (len(expanded) != 1 or not tree.is_address(address)):
             raise ValueError(f"{word}: write NAME=ADDRESS for each host with an address")
         if port is not None and not 0 < port < 65536:
             raise ValueError(f"{word}: a port is a number from 1 to 65535")
@@ -105,7 +129,7 @@ def entries(text: str) -> tuple[Entry, ...]:
 
 
 def _named(name: str, word: str) -> None:
-    if re.fullmatch(r"[0-9.]+", name) or names.is_ipv6(name):
+    if re.fullmatch(r"[0-9.]+", name) or tree.is_ipv6(name):
         raise ValueError(f"{word}: give the address a name, such as web1={word}")
     if name in _GROUPS:
         raise ValueError(f"{name}: the inventory has a group of this name; give the host another name")

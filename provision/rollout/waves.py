@@ -13,7 +13,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from provision.project.share import ALL, Share
+from provision.project.rollout_options import ALL, Share
 
 #: Statuses that count against the budget. Ansible's ``max_fail_percentage`` ignores unreachable hosts.
 BAD = frozenset({"failed", "unreachable", "rolled_back"})

@@ -3,6 +3,10 @@
 A playbook may come from a pull request, and a few hundred bytes of YAML can expand to more data than a machine can
 store. Each limit is far above what a real project needs. An environment variable raises it. A file of the project
 cannot raise it, because its author may be the attacker.
+
+The author of a project that is only linted may be unknown too. A link of it (``group_vars/all.yml ->
+/proc/self/environ``), or a path in one of its files, would show what else the machine has. So every reader of a
+project's file calls :func:`check`. What the operator's command line and the environment name is not confined.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +22,6 @@ from typing import BinaryIO
 from msgspec import Struct
 
 from provision.errors import SpecError, UsageError, Where
-from provision.text import confinement
 
 
 class Limit(Struct, frozen=True):
@@ -104,7 +108,7 @@ def read(path: Path, *, named: bool = False) -> bytes:
 
     It stops reading at the limit, so an endless device does no harm.
     """
-    place = path if named else confinement.check(path)
+    place = path if named else check(path)
     try:
         with opened(place, named=named) as file:
             return content(path, file)
@@ -156,3 +160,63 @@ def _decoded(path: Path, content: bytes) -> str:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise SpecError(f"is not UTF-8 text ({error.reason} at byte {error.start})", where=Where(path, 1)) from error
+
+
+_HINT = "`provision lint --trusted` reads it"
+_PACKAGE = Path(__file__).parent.parent
+#: The directories of the project, without links; empty where the project is trusted.
+_ROOTS: list[Path] = []
+
+
+def confine(named: Iterable[Path], also: Iterable[Path] = ()) -> None:
+    """From now on, open only files of the projects that have the paths ``named``, and of the directories ``also``;
+    without any path, every file."""
+    _ROOTS[:] = [*dict.fromkeys(_project(path) for path in named)]
+    if _ROOTS:
+        # provision's own files.
+        _ROOTS.extend(one.resolve() for one in (_PACKAGE, *also))
+
+
+def confined() -> bool:
+    return bool(_ROOTS)
+
+
+def _project(path: Path) -> Path:
+    """The directory of the project that has a path: the outermost one with ``.git``, because a project can't make
+    directories above its own. Without ``.git`` it is the working directory, or that of a file elsewhere."""
+    here = Path.cwd()
+    whole = Path(os.path.normpath(here / path))
+    for folder in reversed([*whole.parents]):
+        if folder.parent != folder and (folder / ".git").exists():
+            return folder.resolve()
+    if whole.is_relative_to(here) and here.parent != here:
+        return here
+    return whole.parent.resolve()
+
+
+def inside(path: Path) -> bool:
+    """True if a path may be opened. Git's own directory is outside: CI keeps its credentials there."""
+    if not _ROOTS:
+        return True
+    found = Path(os.path.realpath(path))
+    return any(found.is_relative_to(root) and ".git" not in found.relative_to(root).parts for root in _ROOTS)
+
+
+def check(path: Path) -> Path:
+    """The path to open: without links where the project is confined, so that no directory outside decides whether it
+    exists. Raises :class:`SpecError` for a path that leads out of the project, whether it exists or not."""
+    if inside(path):
+        return Path(os.path.realpath(path)) if _ROOTS else path
+    message = "leads out of the project, so it is not read: the project is not trusted"
+    raise SpecError(message, where=Where(path, 1), hint=_HINT)
+
+
+def expanded(text: str) -> str:
+    """A path of Ansible's settings, with the variables of the environment; as written where the project is confined,
+    because messages show paths."""
+    return text if _ROOTS else str(Path(os.path.expandvars(text)).expanduser())
+
+
+def home(text: str) -> str:
+    """A path with ``~``, which is a variable of the environment too."""
+    return text if _ROOTS else str(Path(text).expanduser())

@@ -33,7 +33,7 @@ from jinja2.nativetypes import NativeCodeGenerator, NativeEnvironment, NativeTem
 from provision.errors import SpecError, Where
 from provision.lines import lines_of
 from provision.secrets import secret
-from provision.text import confinement, limits, sandbox
+from provision.text import limits, sandbox
 from provision.text.yamlfile import Map, Seq, Spelled, Unsafe, closest, key_text, nearest, text_keys
 
 #: Errors of a template besides jinja2's own. SyntaxError: Python allows at most 20 nested loops.
@@ -442,7 +442,7 @@ class Templates:
     def __init__(self, own: Path | None) -> None:
         self.shipped = shipped("templates")
         if own is not None:
-            confinement.check(own)
+            limits.check(own)
         self.folders = [folder for folder in (own, self.shipped) if folder is not None and folder.is_dir()]
         self._environment = _Text(
             loader=_Folders([str(folder) for folder in self.folders]),

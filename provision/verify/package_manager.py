@@ -13,7 +13,7 @@ from provision import distros
 from provision.distros import Distribution
 from provision.lines import lines_of
 from provision.model import Platform
-from provision.verify.once import Once
+from provision.verify.services import Once
 
 _VERSIONS: Once[dict[str, str]] = Once()
 

@@ -20,7 +20,7 @@ from testinfra.host import Host as Target
 from provision.project.host_config import Context
 from provision.secrets.secret import mask
 from provision.verify.declared import Named
-from provision.verify.reports import made_visible
+from provision.verify.junit import made_visible
 from provision.verify.subjects import Subject, is_for, mark, plain, things
 
 

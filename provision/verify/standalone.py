@@ -24,7 +24,7 @@ from provision.project.host_config import HostConfig
 from provision.transport.ssh import Connecting, Transport
 from provision.verify.backend import HeldBackend
 from provision.verify.declared import Named, Provider
-from provision.verify.reports import made_visible
+from provision.verify.junit import made_visible
 from provision.verify.subjects import mark, plain, providers, things
 
 _UNDECLARED = pytest.mark.skip(reason="no host declares it")

@@ -1,7 +1,7 @@
 """The jinja2 environment for everything that a project may have written: sandboxed, bounded, and blind to secrets.
 
-**Sandboxed.** A template sees only data. It can reach the attributes that :mod:`~provision.text.sandbox.reach` lists
-for each type, and no others. It can call macros, jinja2's own helpers and the methods listed there.
+**Sandboxed.** A template sees only data. It can reach the attributes that :mod:`~provision.text.sandbox.environment`
+lists for each type, and no others. It can call macros, jinja2's own helpers and the methods listed there.
 It changes nothing that another host's templates see. jinja2's sandbox alone is not enough: it hides names that begin
 with an underscore, but a pydantic model has public methods that read files and unpickle bytes.
 
@@ -12,13 +12,12 @@ made.
 deploy a mangled token, so it is refused. Every operation of the language is intercepted. On a text that holds a token,
 only operations that pass the text on unchanged are allowed. The syntax tree is changed where jinja2 compiles to
 Python's operators (comparisons, slices, loops, ``~``, unpacking). The filters of
-:mod:`~provision.text.sandbox.encoders` make another secret from a secret; its value is computed when a script is made.
+:mod:`~provision.text.sandbox.filters` make another secret from a secret; its value is computed when a script is made.
 """
 
-from provision.text.sandbox.blind import unknown
-from provision.text.sandbox.bounds import BOUNDED, Refused, measured, measured_size
+from provision.text.sandbox.bounds import BOUNDED, Refused, measured, measured_size, unknown
 from provision.text.sandbox.environment import Sandbox
-from provision.text.sandbox.text import finalized, joined
+from provision.text.sandbox.operators import finalized, joined
 
 __all__ = [
     "BOUNDED",

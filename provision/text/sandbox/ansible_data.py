@@ -12,8 +12,7 @@ from typing import Any
 
 import jinja2
 
-from provision.text.sandbox.blind import blind
-from provision.text.sandbox.bounds import Refused, check_key, compared, measured_size, room_for, step
+from provision.text.sandbox.bounds import Refused, blind, check_key, compared, measured_size, room_for, step
 
 #: The most lists or items whose combinations are counted.
 _MOST = 100

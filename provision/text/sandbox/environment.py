@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
+from datetime import date, timedelta
 from typing import Any
 
 import jinja2
 import jinja2.runtime
 import jinja2.sandbox
 from jinja2 import nodes, utils
+from jinja2.visitor import NodeTransformer
 
 from provision.errors import SpecError
-from provision.text.sandbox.blind import blind, through
 from provision.text.sandbox.bounds import (
     CALL,
     GROWTH,
     WIDTHS,
     Refused,
+    blind,
     check_key,
+    is_model,
     numbers,
     percent,
     product,
     room,
     room_for,
     step,
+    through,
     width,
 )
 from provision.text.sandbox.filters import filters, first_through, tests
 from provision.text.sandbox.lookups import lookup
-from provision.text.sandbox.operators import each
-from provision.text.sandbox.reach import CARRYING, reachable
-from provision.text.sandbox.syntax import Intercepting
-from provision.text.sandbox.text import Format, joined
+from provision.text.sandbox.operators import Format, Shape, each, joined
 
 #: What a template may call besides methods.
 _MADE = (dict, utils.Cycler, utils.Joiner, utils.Namespace)
@@ -206,3 +207,116 @@ class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
         if name == "strftime":
             width(what, *(number for text in args for number in numbers(str(text))))
         return super().call(context, method, *args, **kwargs)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_TEXT = _words(
+    "capitalize casefold center count encode endswith expandtabs find format format_map index isalnum isalpha isascii"
+    " isdecimal isdigit isidentifier islower isnumeric isprintable isspace istitle isupper join ljust lower lstrip"
+    " partition removeprefix removesuffix replace rfind rindex rjust rpartition rsplit rstrip split splitlines"
+    " startswith strip swapcase title upper zfill"
+)
+_OF_DATES = _words(
+    "year month day hour minute second microsecond date time isoformat isoweekday weekday strftime timestamp"
+    " days seconds total_seconds"
+)
+_OF_LOOPS = _words("index index0 revindex revindex0 first last length depth depth0 previtem nextitem cycle changed")
+#: Type -> the attributes that a template may reach; the first matching type counts. All other types have none.
+_ATTRIBUTES: tuple[tuple[type | tuple[type, ...], frozenset[str]], ...] = (
+    (str, _TEXT),
+    (Mapping, _words("get items keys values copy")),
+    ((list, tuple), _words("index count copy")),
+    ((int, float), _words("bit_length is_integer real imag")),
+    (bytes, _words("decode hex")),
+    ((date, timedelta), _OF_DATES),
+    (jinja2.runtime.LoopContext, _OF_LOOPS),
+    (utils.Cycler, _words("next reset current pos items")),
+    (jinja2.runtime.BlockReference, _words("super")),
+    (jinja2.runtime.Macro, _words("name arguments catch_kwargs catch_varargs caller")),
+)
+
+
+#: Their attributes are a template's own variables.
+_OWN = (utils.Namespace, jinja2.environment.TemplateModule)
+
+
+#: Methods that return values unchanged, and read no character of them: type -> names.
+CARRYING: tuple[tuple[type, frozenset[str]], ...] = (
+    (Mapping, _words("items keys values copy")),
+    (list, _words("copy")),
+    (jinja2.runtime.LoopContext, _words("cycle")),
+    (utils.Cycler, _words("next reset")),
+)
+
+
+def reachable(value: object, attribute: str) -> bool:
+    if attribute.startswith("_"):
+        return False
+    if isinstance(value, _OWN):
+        return True
+    if is_model(value):
+        return attribute in type(value).model_fields  # type: ignore[attr-defined]
+    return next((attribute in names for kind, names in _ATTRIBUTES if isinstance(value, kind)), False)
+
+
+def _shape(target: nodes.Node) -> Shape:
+    return tuple(_shape(item) for item in target.items) if isinstance(target, nodes.Tuple) else None
+
+
+class Intercepting(NodeTransformer):
+    """Replaces what jinja2 would compile to Python's own operators by a filter of :data:`INTERNAL`."""
+
+    def _by(self, name: str, node: nodes.Node, *arguments: nodes.Expr) -> nodes.Filter:
+        first, *rest = arguments
+        return nodes.Filter(first, name, rest, [], None, None, lineno=node.lineno, environment=node.environment)
+
+    def _const(self, node: nodes.Node, value: object) -> nodes.Const:
+        return nodes.Const(value, lineno=node.lineno, environment=node.environment)
+
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:
+        self.generic_visit(node)
+        operands = [part for one in node.ops for part in (self._const(one, one.op), one.expr)]
+        return self._by("compare!", node, node.expr, *operands)
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
+        self.generic_visit(node)
+        return self._by("concat!", node, *node.nodes)
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:
+        self.generic_visit(node)
+        if not isinstance(node.arg, nodes.Slice):
+            return node
+        ends = [one or self._const(node, None) for one in (node.arg.start, node.arg.stop, node.arg.step)]
+        return self._by("slice!", node, node.node, *ends)
+
+    def visit_Pair(self, node: nodes.Pair) -> nodes.Node:
+        self.generic_visit(node)
+        if not (isinstance(node.key, nodes.Const) and isinstance(node.key.value, str)):
+            node.key = self._by("key!", node, node.key)
+        return node
+
+    def visit_For(self, node: nodes.For) -> nodes.Node:
+        self.generic_visit(node)
+        node.iter = self._by("each!", node, node.iter, self._const(node, _shape(node.target)))  # type: ignore[arg-type]
+        return node
+
+    def visit_Assign(self, node: nodes.Assign) -> nodes.Node:
+        self.generic_visit(node)
+        if isinstance(node.node, nodes.Expr):
+            node.node = self._unpacked(node.target, node.node)
+        return node
+
+    def visit_With(self, node: nodes.With) -> nodes.Node:
+        self.generic_visit(node)
+        node.values = [self._unpacked(*pair) for pair in zip(node.targets, node.values, strict=True)]
+        return node
+
+    def _unpacked(self, target: nodes.Node, value: nodes.Expr) -> nodes.Expr:
+        shape = _shape(target)
+        return value if shape is None else self._by("unpack!", value, value, self._const(value, shape))
+
+    def visit_ScopedEvalContextModifier(self, node: nodes.ScopedEvalContextModifier) -> nodes.Node:
+        raise jinja2.TemplateSyntaxError("autoescape is not supported: a value is written unchanged", node.lineno)

@@ -17,9 +17,8 @@ import jinja2.runtime
 
 from provision.errors import SpecError, Where
 from provision.secrets import secret
-from provision.text import confinement, limits
-from provision.text.sandbox.blind import blind
-from provision.text.sandbox.bounds import Refused, step
+from provision.text import limits
+from provision.text.sandbox.bounds import Refused, blind, step
 
 _STEPS = 1000
 #: The name of a secret, unless it names a place or a person.
@@ -51,18 +50,13 @@ def lookup(context: jinja2.runtime.Context, name: str, *terms: Any, **options: A
     if kind == "file":
         return ",".join(_file(str(term), raw, options) for term in terms)
     for term in map(str, terms):
-        if (
-            term not in os.environ
-            and _SECRET_NAME.match(term)
-            and "default" not in options
-            and not confinement.confined()
-        ):
+        if term not in os.environ and _SECRET_NAME.match(term) and "default" not in options and not limits.confined():
             return context.environment.undefined(hint=f"the environment variable {term} is not set")
     return ",".join(_env(str(term), options) for term in terms)
 
 
 def _env(name: str, options: dict[str, Any]) -> str:
-    if confinement.confined():
+    if limits.confined():
         raise Refused(f"lookup('env', '{name}'): the environment is not read for a project that is not trusted", _TRUST)
     if name not in os.environ:
         return str(options.get("default", ""))
@@ -75,14 +69,14 @@ def _file(name: str, raw: Any, options: dict[str, Any]) -> str:
     places = [Path(str(raw[key])) for key in ("playbook_dir", "inventory_dir") if key in raw]
     path = _found(Path(name).expanduser(), places)
     if path is None:
-        if confinement.confined() and not any(confinement.inside(place / name) for place in places):
+        if limits.confined() and not any(limits.inside(place / name) for place in places):
             raise Refused(
                 f"lookup('file', '{name}'): a project that is not trusted may read only its own files", _TRUST
             )
         raise Refused(
             f"lookup('file', '{name}'): no such file", f"looked in {', '.join(map(str, places)) or 'no folder'}"
         )
-    if confinement.confined() and not any(path.resolve().is_relative_to(place.resolve()) for place in places):
+    if limits.confined() and not any(path.resolve().is_relative_to(place.resolve()) for place in places):
         raise Refused(f"lookup('file', '{name}'): a project that is not trusted may read only its own files", _TRUST)
     try:
         text = limits.text(path)

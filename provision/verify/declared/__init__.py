@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from provision.project.host_config import Context, HostConfig
 from provision.verify.declared import objects, registries, system
-from provision.verify.declared.named import Archive, FileBytes, Named
+from provision.verify.declared.objects import Archive, FileBytes, Named
 
 __all__ = ["SHARED", "Archive", "FileBytes", "Named", "Provider"]
 

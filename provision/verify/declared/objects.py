@@ -8,13 +8,16 @@ import tarfile
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
+from msgspec import Struct
+
+from provision.distros import Distribution
 from provision.project.host_config import Context, HostConfig
 from provision.project.lockfile import IMAGES
 from provision.secrets.secret import reveal
 from provision.spec import Compose
 from provision.text.yamlfile import bounded
-from provision.verify.declared.named import Named
 
 
 def network(config: HostConfig, context: Context) -> Iterator[Named]:
@@ -164,3 +167,36 @@ PROVIDERS = (
     compose_project,
     prune,
 )
+
+
+class Named(Struct, frozen=True):
+    """One declared item: its name in reports, and its desired state. ``rows`` are the project's own rows of the table
+    of distributions, for values that depend on the host's distribution."""
+
+    name: str
+    value: Any
+    rows: tuple[Distribution, ...] = ()
+
+
+class FileBytes(Struct, frozen=True):
+    """A file as declared, with its computed content."""
+
+    content: bytes
+    owner: str
+    group: str
+    mode: int
+    #: whether a failure must not show the content
+    secret: bool = False
+
+
+class Archive(Struct, frozen=True):
+    """A package archive. Its address, its suites and the place of its key may depend on the host's distribution."""
+
+    name: str
+    url: str
+    components: tuple[str, ...]
+    suites: tuple[str, ...]
+    #: of the keys that may sign it. If none is declared: for Docker's archive the keys that Docker publishes, for other
+    #: archives any key
+    fingerprints: tuple[str, ...]
+    docker: bool = False

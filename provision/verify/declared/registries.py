@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from provision.project.host_config import Context, HostConfig
 from provision.secrets.authority import ca_file
 from provision.secrets.secret import reveal
-from provision.verify.declared.named import Named
+from provision.verify.declared.objects import Named
 from provision.verify.registry_client import Server
 
 

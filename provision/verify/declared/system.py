@@ -12,7 +12,7 @@ from provision.project.host_config import Context, HostConfig
 from provision.secrets.authority import ca_file
 from provision.secrets.secret import reveal
 from provision.spec import Engine
-from provision.verify.declared.named import Archive, FileBytes, Named
+from provision.verify.declared.objects import Archive, FileBytes, Named
 from provision.verify.package_manager import OF_DISTRIBUTION
 
 #: provision's names of the engine's parts, and Docker's package names (the same in all its repositories).

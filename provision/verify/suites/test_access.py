@@ -14,9 +14,9 @@ from testinfra.host import Host
 
 from provision.lines import lines_of
 from provision.project.host_config import Context, HostConfig
-from provision.verify import package_manager, units
+from provision.verify import package_manager, services
 from provision.verify.declared import Named
-from provision.verify.docker_info import info
+from provision.verify.docker import info
 from provision.verify.services import dockerd, uses_systemd
 
 #: Where dockerd and its shims look for programs (systemd.exec(5), the default of PATH), in this order.
@@ -142,7 +142,7 @@ def test_unit_unchanged(host: Host, engine_unit: Named) -> None:
     and what happens when it ends."""
     if not uses_systemd(host):
         pytest.skip("only systemd has drop-ins")
-    assert units.undeclared(host, engine_unit.name, engine_unit.value) == {}, (
+    assert services.undeclared(host, engine_unit.name, engine_unit.value) == {}, (
         "remove these files (then systemctl daemon-reload), or declare them in spec.files"
     )
 
@@ -168,7 +168,7 @@ def test_service_at_boot(host: Host, boot_engine: Named) -> None:
     """What the machine starts by default also starts docker. A unit may be enabled for a target that nothing starts."""
     if not uses_systemd(host):
         pytest.skip("only systemd has targets")
-    assert units.started_at_boot(host, "docker.service"), (
+    assert services.started_at_boot(host, "docker.service"), (
         "no target that the boot reaches starts docker: systemctl reenable docker; systemctl set-default"
     )
 
@@ -176,6 +176,6 @@ def test_service_at_boot(host: Host, boot_engine: Named) -> None:
 def test_boot_unit(host: Host, boot_unit: Named) -> None:
     if not uses_systemd(host):
         pytest.skip("only systemd has this unit")
-    state = units.show(host, f"{boot_unit.name}.service", "LoadState", "UnitFileState")
+    state = services.show(host, f"{boot_unit.name}.service", "LoadState", "UnitFileState")
     masked = "masked" in (state["LoadState"], state["UnitFileState"].removesuffix("-runtime"))
     assert not masked, f"masked: the next boot loses {boot_unit.value} (systemctl unmask {boot_unit.name})"

@@ -20,9 +20,18 @@ from testinfra.host import Host
 
 from provision.lines import lines_of
 from provision.verify.cis import CONTAINERS, IMAGES, name
-from provision.verify.docker_info import ask, info, is_pinned, reloaded, started
+from provision.verify.docker import (
+    ask,
+    containers,
+    images,
+    info,
+    is_pinned,
+    reloaded,
+    started,
+    unconfined,
+    with_sshd,
+)
 from provision.verify.dockerd_options import from_file, of_running, text_of
-from provision.verify.running import containers, images, unconfined, with_sshd
 from provision.verify.services import uses_systemd
 
 #: Log drivers that keep a container's output on the host only (docs.docker.com/engine/logging/configure).

@@ -11,7 +11,7 @@ from testinfra.host import Host
 
 from provision.lines import lines_of, words_of
 from provision.verify.declared import Named
-from provision.verify.docker_info import ask
+from provision.verify.docker import ask
 
 
 def _inspect(host: Host, kind: str, name: str) -> Any:

@@ -10,9 +10,8 @@ from testinfra.host import Host
 
 from provision.lines import lines_of
 from provision.verify.declared import Named
-from provision.verify.docker_info import ask, info, is_pinned, reloaded, started
-from provision.verify.services import dockerd, uses_systemd
-from provision.verify.units import command
+from provision.verify.docker import ask, info, is_pinned, reloaded, started
+from provision.verify.services import command, dockerd, uses_systemd
 
 #: daemon.json key -> where `docker info` shows it (moby, api/types/system/info.go).
 _INFO = {

@@ -12,11 +12,10 @@ import pytest
 from testinfra.host import Host
 
 from provision.lines import lines_of
-from provision.verify import container
+from provision.verify import docker
 from provision.verify.declared import Named
-from provision.verify.docker_info import info
-from provision.verify.once import Once
-from provision.verify.services import LATER, never
+from provision.verify.docker import info
+from provision.verify.services import LATER, Once, never
 
 #: The kinds of namespaces (namespaces(7)). Every container has its own, except for ``user``: that one only where
 #: userns-remap is declared.
@@ -38,7 +37,7 @@ _SAID: Once[list[str]] = Once()
 def after(host: Host) -> None:
     """Called after a host's checks, even if they failed."""
     _SAID.forget(host)
-    container.clean(host)
+    docker.clean(host)
 
 
 def test_kernel_namespace(host: Host, namespace: Named) -> None:
@@ -84,8 +83,8 @@ def test_nat(host: Host, bridged: Named) -> None:
 
 def _inside(host: Host) -> list[str]:
     """The report of one container about itself: its hostname, the namespaces of its process, and its /proc."""
-    named = f"{container.OFFLINE} --hostname {_HOSTNAME}"
-    return container.run(host, f"uname -n; readlink {_LINKS}; ls /proc", named).split()
+    named = f"{docker.OFFLINE} --hostname {_HOSTNAME}"
+    return docker.run(host, f"uname -n; readlink {_LINKS}; ls /proc", named).split()
 
 
 def test_container_namespaces(host: Host, engine: Named) -> None:
@@ -108,7 +107,7 @@ def test_container_sees_only_itself(host: Host, engine: Named) -> None:
 def test_container_memory_limit_is_set(host: Host, engine: Named) -> None:
     """The limit is in the kernel's own file of the container's group, read on the host."""
     wanted = str(32 * _MIB)
-    with container.running(host, f"{container.OFFLINE} --memory 32m") as name:
+    with docker.running(host, f"{docker.OFFLINE} --memory 32m") as name:
         pid = host.check_output("docker inspect --format '{{.State.Pid}}' %s", name)
         groups = dict(line.split(":", 2)[1:] for line in lines_of(host.check_output("cat /proc/%s/cgroup", pid)))
         if "memory" in groups:
@@ -120,14 +119,14 @@ def test_container_memory_limit_is_set(host: Host, engine: Named) -> None:
 
 def test_container_layers_are_read_only(host: Host, engine: Named) -> None:
     """A file that one container writes is not visible in the next container of the same image."""
-    assert container.run(host, "touch /written && ls /written") == "/written"
-    assert "written" not in container.run(host, "ls /").split()
+    assert docker.run(host, "touch /written && ls /written") == "/written"
+    assert "written" not in docker.run(host, "ls /").split()
 
 
 def test_container_life(host: Host, engine: Named) -> None:
     """Create, start, stop, remove. The exit code proves that the container ran until it was stopped."""
-    container.prepare(host)
-    name = host.check_output(f"docker create {container.OFFLINE} {container.IMAGE} sleep 3600")
+    docker.prepare(host)
+    name = host.check_output(f"docker create {docker.OFFLINE} {docker.IMAGE} sleep 3600")
     try:
         host.check_output("docker start %s", name)
         host.check_output("docker stop -t 1 %s", name)
@@ -144,16 +143,16 @@ def test_container_life(host: Host, engine: Named) -> None:
 def test_container_reaches_container(host: Host, bridged: Named) -> None:
     """On docker's own bridge, a container reaches another one. With icc off, it must not."""
     template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-    with container.running(host, container.BOUNDS) as name:
+    with docker.running(host, docker.BOUNDS) as name:
         address = host.check_output(f"docker inspect --format '{template}' %s", name)
-        assert container.reaches(host, address, 9, expected=bridged.value) == bridged.value
+        assert docker.reaches(host, address, 9, expected=bridged.value) == bridged.value
 
 
 def test_container_reaches_outside(host: Host, outside: Named) -> None:
     """The host must forward the container's packets."""
     address, port = _outside(host, outside)
     assert host.check_output("cat /proc/sys/net/ipv4/ip_forward") == "1"
-    reached = container.reaches(host, address, port, expected=True)
+    reached = docker.reaches(host, address, port, expected=True)
     rules = [] if reached else lines_of(host.run("iptables -S").stdout)
     dropping = [rule for rule in rules if rule.endswith(("-j DROP", "-j REJECT", "-P FORWARD DROP"))]
     assert reached, f"a container does not reach {address}:{port}; remove the rule that drops its packets: {dropping}"
@@ -175,18 +174,18 @@ def test_forwarding_is_what_lets_it_out(host: Host, outside: Named) -> None:
     forwarding on again even if provision is killed."""
     address, port = _outside(host, outside)
     switch = "/proc/sys/net/ipv4/ip_forward"
-    container.prepare(host)
-    host.check_output(f"{LATER}\nlater 120 provision-verify-forward-{container.RUN} %s", f"echo 1 >{switch}")
+    docker.prepare(host)
+    host.check_output(f"{LATER}\nlater 120 provision-verify-forward-{docker.RUN} %s", f"echo 1 >{switch}")
     try:
         host.check_output(f"echo 0 >{switch}")
-        reached = container.reaches(host, address, port, expected=False)
+        reached = docker.reaches(host, address, port, expected=False)
         assert host.check_output(f"cat {switch}") == "0", (
             "the check took more than two minutes, so the host's timer switched forwarding on"
         )
         assert not reached, "a container reaches the network although ip_forward is off"
     finally:
-        host.check_output(f"echo 1 >{switch}; {never(f'provision-verify-forward-{container.RUN}')}")
-    assert container.reaches(host, address, port, expected=True)
+        host.check_output(f"echo 1 >{switch}; {never(f'provision-verify-forward-{docker.RUN}')}")
+    assert docker.reaches(host, address, port, expected=True)
 
 
 @pytest.mark.disruptive
@@ -199,7 +198,7 @@ def test_container_memory_limit_is_enforced(host: Host, engine: Named) -> None:
     # Doubling exceeds any limit after some thirty rounds. A separate shell survives the process, and reports how it
     # ended.
     eater = '(x=0123456789abcdef; while :; do echo ${#x}; x="$x$x"; done); echo $?'
-    said = container.run(host, f"timeout 240 sh -c {shlex.quote(eater)}", f"{container.OFFLINE} {_EATS}").split()
+    said = docker.run(host, f"timeout 240 sh -c {shlex.quote(eater)}", f"{docker.OFFLINE} {_EATS}").split()
     *lengths, status = (int(word) for word in said)
     assert status == 128 + signal.SIGKILL
     assert max(lengths) < 24 * _MIB
@@ -207,4 +206,4 @@ def test_container_memory_limit_is_enforced(host: Host, engine: Named) -> None:
 
 def test_nothing_of_the_checks_is_left(host: Host, engine: Named) -> None:
     """Each check cleans up after itself; the image is removed at the end."""
-    assert host.check_output(f"docker ps -aq --filter label={container.LABEL}") == ""
+    assert host.check_output(f"docker ps -aq --filter label={docker.LABEL}") == ""

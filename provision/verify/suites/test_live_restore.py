@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from testinfra.host import Host
 
-from provision.verify import container, services
+from provision.verify import docker, services
 from provision.verify.declared import Named
 
 
 def after(host: Host) -> None:
     """Called after a host's checks, even if they failed."""
-    container.clean(host)
+    docker.clean(host)
 
 
 @pytest.mark.disruptive
@@ -21,7 +21,7 @@ def test_container_survives_a_restart_of_the_daemon(host: Host, live_restore: Na
         "the daemon has not loaded live-restore; it was not restarted, because that would stop every container"
     )
     state = "docker inspect --format '{{.State.Status}} {{.State.Pid}}' %s"
-    with container.running(host) as name:
+    with docker.running(host) as name:
         before = host.check_output(state, name)
         daemon = services.dockerd(host)
         services.restart_docker(host)

@@ -15,7 +15,7 @@ from testinfra.host import Host
 
 from provision.lines import lines_of
 from provision.project.host_config import Context, HostConfig
-from provision.verify import package_manager, units
+from provision.verify import package_manager, services
 from provision.verify.declared import Archive, Named
 from provision.verify.services import uses_systemd
 
@@ -321,7 +321,7 @@ def test_docker_socket(host: Host, docker_socket: Named) -> None:
     if not uses_systemd(host):
         pytest.skip("only systemd has sockets")
     name = docker_socket.name
-    seen = units.show(host, name, "LoadState", "UnitFileState", "UnitFilePreset")
+    seen = services.show(host, name, "LoadState", "UnitFileState", "UnitFilePreset")
     if seen["LoadState"] == "not-found":
         pytest.skip("the package has no such unit")
     state = seen["UnitFileState"]
@@ -385,7 +385,7 @@ def test_forward_policy_at_boot(host: Host, forward_policy: Named) -> None:
     assert f"iptables -w -P FORWARD {forward_policy.value}" in host.check_output(command)
     if uses_systemd(host):
         own = ("/etc/systemd/system/provision-forward.service",)
-        assert units.undeclared(host, "provision-forward", own) == {}
+        assert services.undeclared(host, "provision-forward", own) == {}
 
 
 def test_firewalld_zone(host: Host, firewalld: Named) -> None:
