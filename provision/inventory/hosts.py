@@ -217,7 +217,16 @@ _SUFFIXES = ("", ".yml", ".yaml", ".json")
 
 
 class Variables:
-    """Layers of variables for the hosts of ``tree``; ``folders`` hold group_vars/ and host_vars/, weakest first."""
+    """Layers of variables for the hosts of ``tree``; ``folders`` hold group_vars/ and host_vars/, weakest first.
+
+    Ansible's precedence, lowest first: inventory file ``all`` < other groups' inventory vars < inventory
+    ``group_vars/all`` < playbook ``group_vars/all`` < inventory ``group_vars/*`` < playbook ``group_vars/*`` <
+    inventory host vars < inventory ``host_vars/*`` < playbook ``host_vars/*`` < play ``vars`` < ``--extra-vars``
+    (Ansible, "Variable precedence", items 3 to 22; its VARIABLE_PRECEDENCE setting gives the order of the group
+    sources).
+
+    One variable is special: each step does not replace ``spec`` but refines it (maps merge, lists replace).
+    """
 
     def __init__(self, tree: Tree, folders: Sequence[Path], extra: Map) -> None:
         self.tree, self.folders, self.extra = tree, folders, extra

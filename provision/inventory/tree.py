@@ -30,7 +30,11 @@ _HOSTNAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 
 def split_port(text: str) -> tuple[str, int | None]:
-    """The name, which may have ranges, and its port; the whole text and no port where it is not a host name."""
+    """The name, which may have ranges, and its port; the whole text and no port where it is not a host name.
+
+    The rules are Ansible's (``ansible.parsing.utils.addresses``): ``web1``, ``web[01:20]:2222``, ``[2001:db8::1]:22``,
+    ``2001:db8::1``. A port follows a colon; an IPv6 address can have a port only if the address is in brackets.
+    """
     match = _BRACKETED.fullmatch(text) or _PORT.fullmatch(text)
     name, port = (match[1], int(match[2])) if match else (text, None)
     if _HOSTNAME.fullmatch(name) or is_ipv6(name):
@@ -98,7 +102,12 @@ class _Members(Struct, frozen=True):
 
 
 def expand(name: str) -> list[str]:
-    """All names that ``name`` represents; raises ``ValueError`` with the reason, also for more than the limit."""
+    """All names that ``name`` represents; raises ``ValueError`` with the reason, also for more than the limit.
+
+    Ranges are ``web[01:20].example.com``, ``db-[a:f]``, ``n[0:10:5]``, by Ansible's rules
+    (``ansible.plugins.inventory.expand_hostname_range``). Both ends belong to the range. Leading zeros give the width,
+    letters run from the first to the last, and a third number is the step.
+    """
     # Plain text and ranges alternate.
     pieces = _IN_NAME.split(name)
     if any("[" in plain or "]" in plain for plain in pieces[::2]):
