@@ -271,8 +271,8 @@ def test_the_fastest_mirror_is_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 _CHILD = """
 import sys
-from provision.project import mirrors
-mirrors.MIRRORS = tuple(mirrors.Mirror(name, name, f"{sys.argv[1]}/{name}") for name in ("missing", "good"))
+from provision.project import starter
+starter.MIRRORS = tuple(starter.Mirror(name, name, f"{sys.argv[1]}/{name}") for name in ("missing", "good"))
 from provision.cli import main
 sys.exit(main(sys.argv[2:]))
 """

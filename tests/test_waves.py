@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import random
 import sys
 from collections import defaultdict
@@ -11,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from provision.project import rollout_options
 from provision.project.rollout_options import ALL, Share
 from provision.rollout import waves
 
@@ -21,7 +21,7 @@ SOURCE = (
     .read_text()
     .replace(
         "from provision.project.rollout_options import ALL, Share\n",
-        Path(rollout_options.__file__).read_text().partition("from __future__ import annotations\n")[2],
+        f"from dataclasses import dataclass\n{inspect.getsource(Share)}\nALL = {ALL!r}\n",
     )
 )
 STATUSES = ("ok", "changed", "failed", "unreachable", "rolled_back")
