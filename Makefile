@@ -58,7 +58,7 @@ types: setup
 	$(BIN)/mypy
 
 fast: setup
-	$(BIN)/python -m pytest -m 'not lab and not browser' -q -n auto --maxprocesses 4
+	$(BIN)/python -m pytest -m 'not lab and not browser and not thorough' -q -n auto --maxprocesses 4
 
 # Install the lowest and the highest versions that pyproject.toml allows, and run the tests that use the dependencies.
 sets: setup

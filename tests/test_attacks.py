@@ -12,6 +12,7 @@ from tests.attacks import ATTACKS, unseen
 from tests.sinks import EVENTS, SINKS, Sink, hits
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("sink", SINKS, ids=lambda sink: sink.name)
 def test_no_attack_succeeds(sink: Sink) -> None:
     found = {name: came for name, text in ATTACKS.items() if (came := hits(sink, text))}

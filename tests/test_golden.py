@@ -129,6 +129,7 @@ def test_a_golden_script_repeats_no_shell_file(name: str) -> None:
     assert [line for line in lines if re.match(r"[a-z_]+\(\) \{", line)] == ["provision_main() {"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", NAMES)
 def test_scripts_pass_shellcheck(scripts: dict[str, str], name: str, tmp_path: Path) -> None:
     """The whole of a script, in which every name that is used is set."""

@@ -296,6 +296,7 @@ def test_known_hosts_command_ends_with_the_login(tmp_path: Path) -> None:
         Verifier(rules, begun)
 
 
+@pytest.mark.thorough
 def test_known_hosts_command_has_limits_and_leaves_no_process(tmp_path: Path) -> None:
     endless = tmp_path / "endless"
     endless.write_text(f"#!/bin/sh\nsleep 3600 & echo $! >{tmp_path}/child\nwhile echo x; do :; done\n")

@@ -111,6 +111,7 @@ def play(shell: list[str], folder: Path, rounds: int, body: str, *, flock: bool,
 each_kind = pytest.mark.parametrize("flock", [True, False], ids=["flock", "no-flock"])
 
 
+@pytest.mark.thorough
 @each_kind
 @each_shell
 def test_two_runs_never_hold_the_lock_at_once(
@@ -127,6 +128,7 @@ def test_two_runs_never_hold_the_lock_at_once(
     assert taken >= rounds
 
 
+@pytest.mark.thorough
 @each_shell
 def test_a_dead_run_is_rolled_back_by_exactly_one_process(
     shell: list[str], tmp_path: Path, pytestconfig: pytest.Config

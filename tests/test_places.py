@@ -24,7 +24,10 @@ from provision.steps.files import put_file
 from tests.shells import each_shell, run, stub
 from tests.test_shell import call
 
-pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="an attacker needs an account of its own")
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.skipif(os.getuid() != 0, reason="an attacker needs an account of its own"),
+]
 
 NOBODY_ID = 65534
 PLATFORM = Platform("debian", "13", "trixie", "amd64", "apt")

@@ -27,6 +27,7 @@ def encode(*frames: tuple[str, ...]) -> bytes:
 FIELDS = st.lists(st.lists(st.text(max_size=30), min_size=1, max_size=5).map(tuple), max_size=6)
 
 
+@pytest.mark.thorough
 @settings(deadline=None)
 @given(FIELDS, st.one_of(st.integers(1, 7), st.integers(8, 2000)))
 def test_frames_are_decoded_from_pieces_of_any_size(frames: list[tuple[str, ...]], size: int) -> None:
@@ -38,6 +39,7 @@ def test_frames_are_decoded_from_pieces_of_any_size(frames: list[tuple[str, ...]
     assert not decoder.unfinished
 
 
+@pytest.mark.thorough
 @settings(deadline=None)
 @given(FIELDS, st.lists(st.tuples(st.integers(0, 400), st.sampled_from(b"0123456789;:,\n\xffx")), max_size=3))
 def test_any_bytes_give_the_same_in_one_piece_and_byte_by_byte(

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.recipe import ROOT, follow
 
 #: What the recipe may need: the code, its tests, and the pages that they read.
@@ -17,6 +19,7 @@ BY_NAME = ("test_cases", "test_shell_cases", "test_script", "test_secret_fields"
 OF_ALL = ("test_architecture", "test_undo_kinds", "test_fields_are_used", "test_providers")
 
 
+@pytest.mark.thorough
 def test_a_resource_is_added_by_the_recipe_alone(tmp_path: Path) -> None:
     for name in NEEDED:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "lab", "img"))

@@ -791,6 +791,7 @@ def test_variables_that_grow_by_doubling_are_an_error(project: Project) -> None:
             project.load()
 
 
+@pytest.mark.thorough
 def test_a_spec_that_repeats_a_large_value_is_refused(project: Project) -> None:
     project.write("inventory/group_vars/all.yml", 'many: "{{ range(99999) | list }}"\n')
     uses = ", ".join(f'k{number}: "{{{{ many }}}}"' for number in range(20))

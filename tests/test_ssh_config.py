@@ -103,6 +103,7 @@ def compared(seed: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[
     return count, refused
 
 
+@pytest.mark.thorough
 def test_each_host_of_a_random_tree_has_the_settings_of_its_own_ssh_g(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

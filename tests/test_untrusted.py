@@ -13,6 +13,8 @@ import pytest
 
 from tests.conftest import Project
 
+pytestmark = pytest.mark.thorough
+
 HUSH = "hush-4e81-hush"
 #: Runs provision, and exits with 99 where a file of a directory is opened, whatever the name by which it is reached.
 _WATCHED = """

@@ -130,6 +130,7 @@ def first_flaw(module: Any, count: int) -> str:
     return ""
 
 
+@pytest.mark.thorough
 def test_random_rollouts_follow_the_rules() -> None:
     assert first_flaw(waves, SCHEDULES) == ""
 
@@ -157,6 +158,7 @@ MUTATIONS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_wrong_scheduler_is_found(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     right, wrong = MUTATIONS[name]

@@ -58,6 +58,7 @@ STAGES: dict[str, Sequence[Stage]] = {
             [(*_PYTEST, "-m", "alone", "tests/lab")],
             # These need no host.
             [
+                (*_PYTEST, "-m", "thorough", "-q", "tests"),
                 ("sh", "-c", _CHROMIUM),
                 (*_PYTEST, "-m", "browser", "-q", "tests/browser"),
                 ("scripts/dependency-sets",),
