@@ -17,10 +17,12 @@ from provision.inventory import program
 from provision.load import Loaded
 from provision.model import Call, Change, Drift, Impact, Login, Plan, Platform, Salt
 from provision.planning import planfile
+from provision.rollout.host_run import Approval
 from provision.secrets import secret, signing
 from provision.secrets.disclosure import new_salt
 from provision.steps.files import put_file
 from provision.transport import destination, known_hosts
+from provision.transport.failure import HostError
 from provision.transport.ssh import Connecting, Transport
 from tests.conftest import Project
 
@@ -182,6 +184,32 @@ def test_a_plan_covers_the_values_of_its_secrets(monkeypatch: pytest.MonkeyPatch
     assert "hush-7c1f" not in json.dumps(approved)
     elsewhere = planfile.entry(with_secret("hush-7c1f", monkeypatch), new_salt(stored=True))
     assert elsewhere != approved, "another plan has another salt: the hashes of two plans cannot be compared"
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        ("platform", "the platform"),
+        ("flavour", "the platform"),
+        ("impacts", "the services that it restarts or stops"),
+        ("rollback_impacts", "the services that its rollback restarts or stops"),
+        (None, "file:/etc/x"),
+    ],
+)
+def test_an_approval_names_the_part_that_differs(part: str | None, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = with_secret("hush-7c1f", monkeypatch)
+    approval = Approval(None, SALT)
+    approval.show(plan)
+    approval.check(plan)
+    assert approval.entry is not None
+    if part is None:
+        plan = with_secret("hush-another", monkeypatch)
+    else:
+        assert part in approval.entry
+        approval.entry[part] = "another"
+    with pytest.raises(HostError) as caught:
+        approval.check(plan)
+    assert (caught.value.failure.kind, caught.value.failure.detail) == ("drifted", f"differs from the approved plan: {text}")
 
 
 PACED = """\

@@ -26,7 +26,7 @@ from provision.transport.ssh import HostError
 #: Names of a plan's parts besides its changes.
 _PARTS = {
     "platform": "the platform",
-    "family": "the platform",
+    "flavour": "the platform",
     "impacts": "the services that it restarts or stops",
     "rollback_impacts": "the services that its rollback restarts or stops",
 }
