@@ -10,8 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from provision.distros import find
-from provision.distros.families import IMAGE
+from provision.distros import IMAGE, find
 from provision.distros.table import Distribution, rows
 from tools.certify.evidence import KINDS, Evidence, read_all
 from tools.certify.summary import summary

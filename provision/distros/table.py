@@ -1,4 +1,5 @@
-"""A row of the table of distributions, and the table itself (``distros.yml``)."""
+"""The table of distributions (``distros.yml``) and that of their families (``families.yml``), with the types of their
+rows."""
 
 from __future__ import annotations
 
@@ -69,6 +70,70 @@ class Distribution(Struct, frozen=True, forbid_unknown_fields=True):
         if not self.docker or "/" in self.docker or self.family.startswith("apt"):
             return self.docker
         return f"{self.docker}/{major(version)}"
+
+
+class Repositories(Struct, frozen=True, forbid_unknown_fields=True):
+    """How repositories are declared to a family's package manager. Patterns take a repository's name."""
+
+    #: one of the forms in ``catalog.packages``
+    form: str = "none"
+    source: str = ""
+    keyring: str = ""
+    #: the file of Docker's own repository, as Docker's pages name it; empty where Docker publishes no packages
+    docker: str = ""
+    #: the fingerprints of the keys that Docker publishes for signing these packages; the packages on a mirror are
+    #: signed by the same keys
+    docker_keys: tuple[str, ...] = ()
+
+
+class Init(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where an init system has the file of a service of provision, and the link that starts the service at boot.
+    Patterns take the service's name. ``mode`` is that of the file."""
+
+    name: str
+    unit: str
+    link: str
+    mode: str
+
+
+class Family(Struct, frozen=True, forbid_unknown_fields=True):
+    """A row of ``families.yml``."""
+
+    name: str
+    #: shell files, relative to ``sh/look`` and ``sh/fix``
+    files: tuple[str, ...]
+    init: Init
+    repositories: Repositories = Repositories()
+    #: packages that conflict with Docker's
+    conflicts: tuple[str, ...] = ()
+    #: a tool that a step may need -> (its path when it is installed, the package that brings it)
+    tools: Mapping[str, tuple[str, str]] = {}
+    #: the packages that make it possible to hold a version, where the host needs them for that (``look_locks``)
+    holds: tuple[str, ...] = ()
+    #: packages that are needed to create an account
+    accounts: tuple[str, ...] = ()
+    #: the service that brings the network up again; empty where no setting needs that
+    network: str = ""
+    #: the engine's services and their programs, where packages restart no service: each watches its own program
+    programs: Mapping[str, str] = {}
+    #: the family whose rows this one serves too, on hosts with this one's programs (``own_family`` in ``sh/look.sh``)
+    instead_of: str = ""
+
+
+_FAMILIES = shipped(Path(__file__).with_name("families.yml"))["families"]
+FAMILIES: Mapping[str, Family] = {row["name"]: msgspec.convert(row, Family) for row in _FAMILIES}
+#: The family of hosts whose packages come with the system's image.
+IMAGE = "image"
+#: Docker's own packages have one name everywhere.
+DOCKER: Mapping[str, str] = {
+    "engine": "docker-ce",
+    "cli": "docker-ce-cli",
+    "containerd": "containerd.io",
+    "buildx": "docker-buildx-plugin",
+    "compose": "docker-compose-plugin",
+}
+#: Engines under names that no row has: Docker's own from before 2017, and Fedora's.
+OTHER_ENGINES = frozenset({"docker", "docker-engine", "docker.io", "moby-engine"})
 
 
 class _Table(Struct, frozen=True, forbid_unknown_fields=True):
