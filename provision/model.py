@@ -314,7 +314,8 @@ class Resource(Protocol):
     """One thing that a host should have. Small and frozen; most derive from :class:`provision.resources.base.Base`.
 
     ``id`` is ``kind:name``, unique on a host. ``makes`` are the manifest entries that a fix leaves on the host, so that
-    a later run can remove what is no longer declared.
+    a later run can remove what is no longer declared. ``place`` says where it is among those of a rollback, or among
+    those that remove such objects (:class:`provision.resources.declaration.Place`).
     """
 
     @property
@@ -322,6 +323,9 @@ class Resource(Protocol):
 
     @property
     def makes(self) -> tuple[str, ...]: ...
+
+    @property
+    def place(self) -> int: ...
 
     def want(self) -> State:
         """The state as declared."""

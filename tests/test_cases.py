@@ -126,11 +126,11 @@ def test_every_resource_has_the_four_cases(path: Path) -> None:
 
 
 def test_every_resource_has_cases() -> None:
-    """A resource is a class with a look and a fix."""
+    """A resource is a class that sees its state and fixes it."""
     modules = set()
     for module in pkgutil.walk_packages(resources.__path__, "provision.resources."):
         loaded = importlib.import_module(module.name)
         own = (one for _, one in inspect.getmembers(loaded, inspect.isclass) if one.__module__ == module.name)
-        if any({"look", "fix"} <= vars(one).keys() for one in own):
+        if any({"seen", "fix"} <= vars(one).keys() for one in own):
             modules.add(module.name.rpartition(".")[2])
     assert modules == {path.stem for path in FOLDER.glob("*.yml")}

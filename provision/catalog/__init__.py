@@ -23,12 +23,9 @@ from provision.model import Platform, Resource
 from provision.project.host_config import Context, HostConfig
 from provision.project.memo import Memo
 from provision.resources.apt_source import AptSource
-from provision.resources.boot_service import BootService
 from provision.resources.declaration import Place
 from provision.resources.discovery import made
-from provision.resources.dropin import Dropin
-from provision.resources.file import File
-from provision.resources.unit_file import UnitFile
+from provision.resources.file import File, OfFile
 
 #: Makes the resources of one part of a catalog.
 Part = Callable[[CompileContext], Iterable[Resource]]
@@ -146,5 +143,5 @@ _IN_ORDER: tuple[Part, ...] = (
 def contents(resources: Iterable[Resource]) -> Iterator[tuple[str, bytes]]:
     """The resources that are files: path and bytes."""
     for resource in resources:
-        if isinstance(resource, (File, AptSource, Dropin, BootService, UnitFile)):
+        if isinstance(resource, (File, AptSource, OfFile)):
             yield resource.path, resource.content

@@ -80,7 +80,7 @@ def live_rules(ctx: CompileContext) -> Iterator[Resource]:
     init = ctx.family.init
     template = {"systemd": "systemd/forward.service.j2", "openrc": "openrc/forward.j2"}[init.name]
     file = File(init.unit.format(UNIT), ctx.render(template, policy=policy), mode=init.mode)
-    yield BootService(UNIT, file, init.link.format(UNIT))
+    yield BootService(file, UNIT, init.link.format(UNIT))
     yield Forward(policy)
 
 

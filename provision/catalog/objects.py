@@ -130,7 +130,7 @@ def timer(ctx: CompileContext, unit: str, what: str, every: str, steps: Sequence
     folder = "/etc/systemd/system"
     service = ctx.render("systemd/timed.service.j2", what=what, steps=steps)
     clock = ctx.render("systemd/timed.timer.j2", what=what, every=every)
-    yield UnitFile(f"{unit}.service", File(f"{folder}/{unit}.service", service))
+    yield UnitFile(File(f"{folder}/{unit}.service", service), f"{unit}.service")
     yield File(f"{folder}/{unit}.timer", clock, watchers=(f"{unit}.timer",))
     yield Service(f"{unit}.timer", enabled=True, running=True, watch=(f"{folder}/{unit}.timer",))
 

@@ -16,10 +16,9 @@ from provision.project.host_config import Context, HostConfig
 from provision.project.memo import Same
 from provision.remote.protocol import Seen
 from provision.remote.script import MANIFESTS, sendable
-from provision.resources.docker import LATEST, OBJECTS, OUTGOING
+from provision.resources.declaration import Place
 from provision.resources.obstacle import Unfixable
 from provision.resources.service import Service
-from provision.resources.store import UndeclaredStore
 from provision.secrets import secret
 from provision.steps.files import put_file, remove_file
 
@@ -179,16 +178,14 @@ def _contested(
 def _in_order(resources: tuple[Resource, ...], removals: Sequence[Resource]) -> tuple[Resource, ...]:
     """Removals come before the services and the store, which must see the files that are removed. docker's objects come
     after them: first the containers to remove, because they may use other objects, and last the networks to remove."""
-    outgoing = [resource for resource in removals if isinstance(resource, OUTGOING)]
-    latest = [resource for resource in removals if isinstance(resource, LATEST)]
-    files = [resource for resource in removals if not isinstance(resource, (*OUTGOING, *LATEST))]
-    objects = _first(resources, (*OBJECTS, UndeclaredStore))
-    services = min(_first(resources, (Service,)), objects)
+    files = [one for one in removals if one.place < Place.SERVICES]
+    outgoing = [one for one in removals if Place.SERVICES < one.place < Place.NETWORKS]
+    latest = [one for one in removals if one.place == Place.NEW_NETWORKS]
+    services, objects = (
+        next((number for number, one in enumerate(resources) if one.place >= place), len(resources))
+        for place in (Place.SERVICES, Place.NEW_PROJECTS)
+    )
     return (*resources[:services], *files, *resources[services:objects], *outgoing, *resources[objects:], *latest)
-
-
-def _first(resources: tuple[Resource, ...], kinds: tuple[type, ...]) -> int:
-    return next((number for number, one in enumerate(resources) if isinstance(one, kinds)), len(resources))
 
 
 def _changes(resources: Iterable[Resource], report: Seen) -> list[Change]:

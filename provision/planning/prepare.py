@@ -97,14 +97,9 @@ def resources(
         for path in service.watch:
             watchers[path] = (*watchers.get(path, ()), service.unit)
     before = Record(lines, record, desired, watchers, secrets, lock_timeout, run)
-    placed = [
-        found
-        for line in lines
-        if line.kind in LINES and (make := LINES[line.kind].before) is not None
-        for found in make(line, before)
-    ]
-    ordered = (resource for _, resource in sorted(placed, key=lambda found: found[0]))
-    return (*restored_stores(before), *ordered)
+    makers = ((line, LINES[line.kind].before) for line in lines if line.kind in LINES)
+    restored = (one for line, make in makers if make is not None for one in make(line, before))
+    return (*restored_stores(before), *sorted(restored, key=lambda one: one.place))
 
 
 def stays(run: str, record: HostReport) -> tuple[str, ...]:

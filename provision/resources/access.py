@@ -46,15 +46,13 @@ class GuardedSocket(Base, frozen=True):
     its service makes it."""
 
     kind = "socket"
+    looks = "look_files"
 
     path: str
     group: str
 
     def want(self) -> State:
         return {"open to": f"root and {self.group}"}
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_files", (self.path,)),)
 
     def seen(self, report: HostReport) -> State:
         found = observe(report, self.path)
@@ -77,10 +75,8 @@ class PlainPrograms(Base, frozen=True):
     paths: tuple[str, ...]
 
     kind = "programs"
+    desired = ("set-id", "none")
     name = "docker"
-
-    def want(self) -> State:
-        return {"set-id": "none"}
 
     def look(self) -> tuple[Call, ...]:
         return (Call("look_set_id", self.paths),)
@@ -99,16 +95,12 @@ class SocketUnit(Base, frozen=True):
     ``declared`` are the files that the spec itself writes or removes."""
 
     kind = "unit"
+    desired = ("opened by others", "no")
+    looks = "look_socket_unit"
 
     unit: str
     group: str
     declared: frozenset[str]
-
-    def want(self) -> State:
-        return {"opened by others": "no"}
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_socket_unit", (self.unit,)),)
 
     def seen(self, report: HostReport) -> State:
         lines = [line.partition(":") for line in lines_of(report.fields("socket_unit", self.unit)[0])]
@@ -136,11 +128,11 @@ class SocketUnit(Base, frozen=True):
         return name.startswith("Listen") and value[:1] not in ("", "/", "%")
 
 
-def _stays(line: d.Line, report: HostReport) -> str:
-    return f"the access to {line.rest}, which the run restricted (before: {line.word.removeprefix('-:-:')})"
-
-
-DECLARATION = d.Declaration(
-    # A later rollback does not open the host again.
-    kinds={"access": d.Kind("keep", {"access": d.RecordLine("undo_access", None, _stays)}, d.Stage.OBJECTS)}
+#: A later rollback does not open the host again.
+_LINE = d.RecordLine(
+    "undo_access",
+    stays=lambda line, report: (
+        f"the access to {line.rest}, which the run restricted (before: {line.word.removeprefix('-:-:')})"
+    ),
 )
+DECLARATION = d.Declaration(kinds={"access": d.Kind("keep", {"access": _LINE}, d.Stage.OBJECTS)})

@@ -19,15 +19,14 @@ class OtherEntries(Base, frozen=True):
     """No other file has an entry for the same archive that differs from ``wanted``. apt rejects an archive that two
     entries sign differently. This resource comes first: until the entries agree, apt refreshes no index."""
 
+    desired = ("elsewhere", "nowhere")
+
     path: str
     wanted: Entry
 
     @property
     def id(self) -> str:
         return f"entries:{self.wanted.uri}"
-
-    def want(self) -> State:
-        return {"elsewhere": "nowhere"}
 
     def look(self) -> tuple[Call, ...]:
         return (Call("look_apt_sources", (self.path,)), Call("look_files", (self.path,)))
@@ -65,14 +64,11 @@ class AptSource(Base, frozen=True):
     """A deb822 file of provision at ``path``. A third-party entry that means the same is accepted in its place."""
 
     kind = "repository"
+    entry = "file"
 
     path: str
     content: bytes
     wanted: Entry
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return (f"file {self.path}",)
 
     def want(self) -> State:
         return {"content": shown(self.content)}

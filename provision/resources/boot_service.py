@@ -4,34 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provision.model import Call, Drift, HostReport, Resource, State
+from provision.model import Call, Drift, HostReport, State
 from provision.resources import declaration as d
 from provision.resources.base import Base
-from provision.resources.file import File, NoFile
+from provision.resources.file import NoFile, OfFile
 from provision.steps.files import remove_file
 from provision.steps.services import svc_disable, svc_enable, svc_reread
 
 
-class BootService(Base, frozen=True):
+class BootService(OfFile, frozen=True):
     """``file`` is the unit or the init script. ``link`` exists when it is enabled. The look needs no fork."""
 
-    kind = "boot"
-
     unit: str
-    file: File
     link: str
+
+    @property
+    def id(self) -> str:
+        return f"boot:{self.unit}"
 
     @property
     def makes(self) -> tuple[str, ...]:
         return (f"boot {self.unit} {self.file.path} {self.link}",)
-
-    @property
-    def path(self) -> str:
-        return self.file.path
-
-    @property
-    def content(self) -> bytes:
-        return self.file.content
 
     def want(self) -> State:
         return {**self.file.want(), "enabled": "yes"}
@@ -57,13 +50,11 @@ class NoBootService(Base, frozen=True):
     """A service of provision that is no longer declared."""
 
     kind = "boot"
+    desired = ("file", "absent")
 
     unit: str
     path: str
     link: str
-
-    def want(self) -> State:
-        return {"file": "absent"}
 
     def look(self) -> tuple[Call, ...]:
         return (Call("look_files", (self.path,)),)
@@ -77,8 +68,4 @@ class NoBootService(Base, frozen=True):
         yield svc_reread()
 
 
-def _undeclared(rest: str, before: str, watchers: d.Watchers) -> Resource | None:
-    return NoBootService(*rest.split(" "))
-
-
-DECLARATION = d.Declaration(entries={"boot": d.Entry(_undeclared)})
+DECLARATION = d.Declaration(entries={"boot": d.Entry(lambda rest, before, watchers: NoBootService(*rest.split(" ")))})

@@ -5,7 +5,7 @@ an undo, and its entries of a manifest. :mod:`provision.resources.discovery` fin
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from msgspec import Struct, field
@@ -17,7 +17,8 @@ Watchers = Mapping[str, tuple[str, ...]]
 
 
 class Place(enum.IntEnum):
-    """The order of a host's resources: of those that a spec declares, and of those that a rollback makes.
+    """The order of a host's resources: of those that a spec declares, of those that a rollback makes, and of those that
+    remove what is no longer declared.
 
     ``SETTINGS`` come before the files and the packages. ``ACCOUNTS``, and settings that need a package, come after
     them. docker's objects come last. Of these, a rollback first removes new projects and containers. It removes new
@@ -75,7 +76,7 @@ class Record(Struct, frozen=True):
         return {word: rest for kind, word, rest in self.lines if kind == "package" and rest != "absent"}
 
 
-Restored = Iterator[tuple[Place, Resource]]
+Restored = Iterable[Resource]
 
 
 class RecordLine(Struct, frozen=True):

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from msgspec import Struct
-
 from provision.model import Call, Drift, HostReport, State
-from provision.resources.file import File
+from provision.resources.file import OfFile
 
 
 class Elsewhere(Protocol):
@@ -20,27 +18,10 @@ class Elsewhere(Protocol):
     def __call__(self, report: HostReport) -> bool: ...
 
 
-class Dropin(Struct, frozen=True):
+class Dropin(OfFile, frozen=True):
     """``file`` is the drop-in itself. A host that has the same settings in third-party files is left unchanged."""
 
-    file: File
     elsewhere: Elsewhere
-
-    @property
-    def id(self) -> str:
-        return self.file.id
-
-    @property
-    def path(self) -> str:
-        return self.file.path
-
-    @property
-    def content(self) -> bytes:
-        return self.file.content
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return self.file.makes
 
     def want(self) -> State:
         return self.file.want()

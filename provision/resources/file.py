@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from provision.model import Call, Drift, HostReport, Resource, State, Withheld
+from provision.model import Call, Drift, HostReport, State, Withheld
 from provision.remote.frames import KEPT, row
 from provision.remote.protocol import decoded
 from provision.resources import declaration as d
@@ -36,6 +36,7 @@ class File(Base, frozen=True):
     """
 
     kind = "file"
+    entry = "file"
 
     path: str
     content: bytes
@@ -52,10 +53,6 @@ class File(Base, frozen=True):
     def hidden(self) -> bool:
         """Whether the content is, or holds, a secret."""
         return self.secret or (not self.literal and holds(self.content))
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return (f"file {self.path}",)
 
     def want(self) -> State:
         return {"content": self._declared(), "owner": self.owner, "group": self.group, "mode": self.mode}
@@ -118,19 +115,37 @@ class File(Base, frozen=True):
         return self.same is not None and content is not None and self.same(content)
 
 
+class OfFile(Base, frozen=True):
+    """A resource that is a ``file``, and more: whether the host needs the file, or what must have read it."""
+
+    file: File
+
+    @property
+    def id(self) -> str:
+        return self.file.id
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        return self.file.makes
+
+    @property
+    def path(self) -> str:
+        return self.file.path
+
+    @property
+    def content(self) -> bytes:
+        return self.file.content
+
+
 class NoFile(Base, frozen=True):
     """A path that must not exist: the spec says so, or a play that made it no longer declares it."""
 
     kind = "file"
+    desired = ("file", ABSENT)
+    looks = "look_files"
 
     path: str
     watchers: tuple[str, ...] = ()
-
-    def want(self) -> State:
-        return {"file": ABSENT}
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_files", (self.path,)),)
 
     def seen(self, report: HostReport) -> State:
         if report.get("file", self.path) is None:  # not declared now: only the look of the manifest has read it
@@ -159,29 +174,18 @@ def _restored(line: d.Line, record: d.Record) -> d.Restored:
     private = not readable(record.report, path, mode)
     watchers = record.watchers.get(path, ())
     content, mode = decoded(encoded), f"{int(mode, 8):04o}"
-    yield d.Place.FILES, File(path, content, owner, group, mode, watchers, secret=private, literal=True)
+    yield File(path, content, owner, group, mode, watchers, secret=private, literal=True)
 
 
-def _new_file(line: d.Line, record: d.Record) -> d.Restored:
-    yield d.Place.FILES, NoFile(line.rest, record.watchers.get(line.rest, ()))
+def _gone(path: str, watchers: d.Watchers) -> NoFile:
+    return NoFile(path, watchers.get(path, ()))
 
 
-def _undeclared(rest: str, before: str, watchers: d.Watchers) -> Resource | None:
-    return NoFile(rest, watchers.get(rest, ()))
-
-
-def _whole(seen: str) -> str:
-    return seen
-
-
+_LINES = {
+    "file": d.RecordLine("undo_file", _restored),
+    "absent": d.RecordLine("undo_one", lambda line, record: [_gone(line.rest, record.watchers)]),
+}
 DECLARATION = d.Declaration(
-    kinds={
-        "file": d.Kind(
-            "keep_file",
-            {"file": d.RecordLine("undo_file", _restored), "absent": d.RecordLine("undo_one", _new_file)},
-            d.Stage.FILES,
-            _whole,
-        )
-    },
-    entries={"file": d.Entry(_undeclared, field="files")},
+    kinds={"file": d.Kind("keep_file", _LINES, d.Stage.FILES, str)},
+    entries={"file": d.Entry(lambda rest, before, watchers: _gone(rest, watchers), field="files")},
 )

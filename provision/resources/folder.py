@@ -17,6 +17,7 @@ class Folder(Base, frozen=True):
     """An operator's data may be in it, so no manifest names it, and no later run removes it."""
 
     kind = "folder"
+    looks = "look_files"
 
     path: str
     owner: str = "root"
@@ -25,9 +26,6 @@ class Folder(Base, frozen=True):
 
     def want(self) -> State:
         return {"type": "directory", "owner": self.owner, "group": self.group, "mode": self.mode}
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_files", (self.path,)),)
 
     def seen(self, report: HostReport) -> State:
         found = observe(report, self.path)
@@ -47,14 +45,10 @@ class GuardedFolder(Base, frozen=True):
     unchanged."""
 
     kind = "folder"
+    desired = ("written by", "root")
+    looks = "look_files"
 
     path: str
-
-    def want(self) -> State:
-        return {"written by": "root"}
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_files", (self.path,)),)
 
     def seen(self, report: HostReport) -> State:
         found = observe(report, self.path)
@@ -86,8 +80,7 @@ def _directory(seen: str) -> str:
 class KeptFolder(Folder, frozen=True):
     """A directory with the owner, the group (numbers) and the mode that it had before a run."""
 
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_owned", (self.path,)),)
+    looks = "look_owned"
 
     def seen(self, report: HostReport) -> State:
         (seen,) = report.fields("owned", self.path)
@@ -100,21 +93,12 @@ class KeptFolder(Folder, frozen=True):
 
 def _owned(line: d.Line, record: d.Record) -> d.Restored:
     owner, group, mode = row(line.word, OWNED, "the owner, the group and the mode of a directory").groups()
-    yield d.Place.FILES, KeptFolder(line.rest, owner, group, mode)
+    yield KeptFolder(line.rest, owner, group, mode)
 
 
-def _stays(line: d.Line, report: HostReport) -> str:
-    return f"directory {line.rest}, which the run created"
-
-
-DECLARATION = d.Declaration(
-    # An existing directory, and the directories that are created for a file.
-    kinds={
-        "folder": d.Kind(
-            "keep_folder",
-            {"owned": d.RecordLine("undo_owned", _owned), "folder": d.RecordLine("undo_one", None, _stays)},
-            d.Stage.OBJECTS,
-            _directory,
-        )
-    }
-)
+#: An existing directory, and the directories that are created for a file.
+_LINES = {
+    "owned": d.RecordLine("undo_owned", _owned),
+    "folder": d.RecordLine("undo_one", None, lambda line, report: f"directory {line.rest}, which the run created"),
+}
+DECLARATION = d.Declaration(kinds={"folder": d.Kind("keep_folder", _LINES, d.Stage.OBJECTS, _directory)})

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from provision.model import Call, Drift, HostReport, Impact, Kept, Resource, State
+from provision.model import Call, Drift, HostReport, Impact, Kept, State
 from provision.resources import declaration as d
 from provision.resources.base import Base
 from provision.resources.obstacle import Unfixable
@@ -37,10 +37,7 @@ class Forward(Base, frozen=True):
 
     kind = "forward"
     name = "policy"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return ("forward policy",)
+    entry = "forward"
 
     def want(self) -> State:
         return dict.fromkeys(_FAMILIES, self.policy)
@@ -68,9 +65,7 @@ class OpenForward(Base, frozen=True):
 
     kind = "forward"
     name = "open"
-
-    def want(self) -> State:
-        return {"ipv4": "not DROP"}
+    desired = ("ipv4", "not DROP")
 
     def look(self) -> tuple[Call, ...]:
         return (Call("look_forward"),)
@@ -93,6 +88,7 @@ class ForwardBefore(Base, frozen=True):
 
     kind = "forward"
     name = "policy"
+    place = d.Place.SETTINGS
 
     def want(self) -> State:
         return {"ipv4": self.policy}
@@ -110,15 +106,12 @@ class ForwardBefore(Base, frozen=True):
         yield forward_set(self.policy, before=drift.seen["ipv4"])
 
 
-def _restored(line: d.Line, record: d.Record) -> d.Restored:
-    yield d.Place.SETTINGS, ForwardBefore(line.word)
-
-
-def _undeclared(rest: str, before: str, watchers: d.Watchers) -> Resource | None:
-    return ForwardBefore(before) if before in ("ACCEPT", "DROP") else None
-
-
+_LINE = d.RecordLine("undo_forward", lambda line, record: [ForwardBefore(line.word)])
 DECLARATION = d.Declaration(
-    kinds={"forward": d.Kind("keep", {"forward": d.RecordLine("undo_forward", _restored)}, d.Stage.SETTINGS)},
-    entries={"forward": d.Entry(_undeclared, live=True)},
+    kinds={"forward": d.Kind("keep", {"forward": _LINE}, d.Stage.SETTINGS)},
+    entries={
+        "forward": d.Entry(
+            lambda rest, before, watchers: ForwardBefore(before) if before in _POLICIES else None, live=True
+        )
+    },
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provision.model import Call, Drift, HostReport, Resource, State
+from provision.model import Call, Drift, HostReport, State
 from provision.resources import declaration as d
 from provision.resources.base import Base
 from provision.resources.packages import statuses
@@ -40,15 +40,11 @@ class NoHold(Base, frozen=True):
     """A hold of provision that is no longer declared."""
 
     kind = "hold"
+    desired = ("hold", "free")
+    looks = "look_packages"
 
     name: str
     lock_timeout: int = 300
-
-    def want(self) -> State:
-        return {"hold": "free"}
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_packages", (self.name,)),)
 
     def seen(self, report: HostReport) -> State:
         """If no package is declared, the first look reads none, and the hold counts as present. Releasing it twice does
@@ -61,8 +57,4 @@ class NoHold(Base, frozen=True):
         yield pkg_hold((self.name,), lock_timeout=self.lock_timeout, hold=False)
 
 
-def _undeclared(rest: str, before: str, watchers: d.Watchers) -> Resource | None:
-    return NoHold(rest)
-
-
-DECLARATION = d.Declaration(entries={"hold": d.Entry(_undeclared)})
+DECLARATION = d.Declaration(entries={"hold": d.Entry(lambda rest, before, watchers: NoHold(rest))})

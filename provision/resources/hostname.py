@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provision.lines import BLANK, lines_of, words_of
-from provision.model import Call, Drift, HostReport, Kept, Resource, State
+from provision.model import Call, Drift, HostReport, Kept, State
 from provision.remote.protocol import text
 from provision.resources import declaration as d
 from provision.resources.base import Base
 from provision.resources.observed import observe
-from provision.spec import Spec
 from provision.steps.files import put_file
 
 #: hosts(5) of Debian's base-files, for a host that has no such file: its programs look up localhost too.
@@ -75,6 +74,7 @@ class HostnameBefore(Base, frozen=True):
     """The live name from before a run. Other resources restore its files."""
 
     kind = "hostname"
+    place = d.Place.SETTINGS
 
     name: str
 
@@ -96,16 +96,8 @@ def _text(report: HostReport, path: str) -> str:
     return text(observe(report, path).content or b"")
 
 
-def _restored(line: d.Line, record: d.Record) -> d.Restored:
-    yield d.Place.SETTINGS, HostnameBefore(line.word)
-
-
-def _declared(spec: Spec) -> Iterator[Resource]:
-    if spec.hostname is not None:
-        yield Hostname(spec.hostname)
-
-
+_HOSTNAME = d.RecordLine("undo_hostname", lambda line, record: [HostnameBefore(line.word)])
 DECLARATION = d.Declaration(
-    d.Part(d.Place.SETTINGS, _declared),
-    {"hostname": d.Kind("keep", {"hostname": d.RecordLine("undo_hostname", _restored)}, d.Stage.SETTINGS)},
+    d.Part(d.Place.SETTINGS, lambda spec: [] if spec.hostname is None else [Hostname(spec.hostname)]),
+    {"hostname": d.Kind("keep", {"hostname": _HOSTNAME}, d.Stage.SETTINGS)},
 )

@@ -40,6 +40,7 @@ class Keyring(Base, frozen=True):
     needs to fetch it: name -> (a path that exists when it is installed, the package that brings it)."""
 
     kind = "key"
+    entry = "file"
 
     path: str
     url: str
@@ -47,10 +48,6 @@ class Keyring(Base, frozen=True):
     field: str
     tools: Mapping[str, tuple[str, str]]
     lock_timeout: int = 300
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return (f"file {self.path}",)
 
     def want(self) -> State:
         return {"key": self._accepted, "tools": "present"}

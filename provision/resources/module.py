@@ -17,11 +17,9 @@ def module_load(name: str) -> Call:
 
 class KernelModule(Base, frozen=True):
     kind = "module"
+    desired = ("live", "loaded")
 
     name: str
-
-    def want(self) -> State:
-        return {"live": "loaded"}
 
     def look(self) -> tuple[Call, ...]:
         return (Call("look_modules", (self._kernel_name,)),)

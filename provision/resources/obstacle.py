@@ -16,15 +16,10 @@ class Obstacle(Base, frozen=True):
     """A declared value that this host's platform does not support."""
 
     kind = "obstacle"
+    desired = ("possible", "yes")
 
     subject: str
     message: str
-
-    def want(self) -> State:
-        return {"possible": "yes"}
-
-    def look(self) -> tuple[Call, ...]:
-        return ()
 
     def seen(self, report: HostReport) -> State:
         return {"possible": "no"}

@@ -23,13 +23,8 @@ class PackageIndexes(Base, frozen=True):
     lock_timeout: int = 300
 
     kind = "indexes"
+    desired = ("indexes", _FRESH)
     name = "all"
-
-    def want(self) -> State:
-        return {"indexes": _FRESH}
-
-    def look(self) -> tuple[Call, ...]:
-        return ()
 
     def seen(self, report: HostReport) -> State:
         old = INDEXES not in report.pending and not report.pending.isdisjoint(self.sources)

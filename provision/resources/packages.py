@@ -50,6 +50,7 @@ class Packages(Base, frozen=True):
     watchers: tuple[str, ...] = ()
 
     kind = "packages"
+    place = d.Place.PACKAGES
     name = "all"
 
     def want(self) -> State:
@@ -148,21 +149,18 @@ def _restored(line: d.Line, record: d.Record) -> d.Restored:
     versions = record.versions
     if line.word == next(iter(versions), None):
         declared = next((one for one in record.desired if isinstance(one, Packages)), Packages())
-        yield (
-            d.Place.PACKAGES,
-            Packages(
-                versions, lock_timeout=record.lock_timeout, programs=declared.programs, watchers=declared.watchers
-            ),
+        yield Packages(
+            versions, lock_timeout=record.lock_timeout, programs=declared.programs, watchers=declared.watchers
         )
 
 
-def _stays(line: d.Line, report: HostReport) -> str:
-    return f"package {line.word}, which the run installed" if line.rest == ABSENT else ""
-
-
+_LINE = d.RecordLine(
+    before=_restored,
+    stays=lambda line, report: f"package {line.word}, which the run installed" if line.rest == ABSENT else "",
+)
 DECLARATION = d.Declaration(
     kinds={
-        "package": d.Kind("keep", {"package": d.RecordLine("", _restored, _stays)}, d.Stage.SETTINGS),
+        "package": d.Kind("keep", {"package": _LINE}, d.Stage.SETTINGS),
         # A package that the run removes.
         "removed": d.Kind("keep", {"removed": d.RecordLine("undo_removed")}, d.Stage.SETTINGS),
     }

@@ -17,16 +17,12 @@ class Listening(Base, frozen=True):
     restarts the service; then a step waits for the port."""
 
     kind = "port"
+    desired = ("listens", "yes")
+    looks = "look_ports"
 
     port: int
     unit: str
     after: tuple[str, ...] = ()
-
-    def want(self) -> State:
-        return {"listens": "yes"}
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_ports", (str(self.port),)),)
 
     def seen(self, report: HostReport) -> State:
         if any(path in report.pending for path in self.after):

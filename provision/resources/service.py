@@ -54,6 +54,7 @@ class Service(Base, frozen=True):
     """
 
     kind = "service"
+    place = d.Place.SERVICES
 
     unit: str
     enabled: bool | None = None
@@ -188,21 +189,9 @@ def _restored(line: d.Line, record: d.Record) -> d.Restored:
         declared = {one.unit: one for one in record.desired if isinstance(one, Service)}
         service = declared.get(line.rest, Service(line.rest))
         enabled, running = "enabled" in line.word, "active" in line.word
-        yield (
-            d.Place.SERVICES,
-            replace(service, enabled=enabled, running=running, compare=None, agrees=None, same=None, effect=None),
-        )
+        yield replace(service, enabled=enabled, running=running, compare=None, agrees=None, same=None, effect=None)
 
 
-DECLARATION = d.Declaration(
-    kinds={
-        "service": d.Kind(
-            "keep_service",
-            {
-                "service": d.RecordLine("undo_service", _restored),
-                **dict.fromkeys(("process", "loads", "keys", "watches"), d.RecordLine()),
-            },
-            d.Stage.SERVICES,
-        )
-    }
-)
+_REST = dict.fromkeys(("process", "loads", "keys", "watches"), d.RecordLine())
+_LINES = {"service": d.RecordLine("undo_service", _restored), **_REST}
+DECLARATION = d.Declaration(kinds={"service": d.Kind("keep_service", _LINES, d.Stage.SERVICES)})

@@ -206,9 +206,8 @@ class UndeclaredStore(Base, frozen=True):
 
     kind = "store"
     name = "undeclared"
-
-    def want(self) -> State:
-        return {"left behind": "nothing"}
+    place = d.Place.NEW_PROJECTS
+    desired = ("left behind", "nothing")
 
     def look(self) -> tuple[Call, ...]:
         files = " ".join(sorted(self.undeclared))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from provision.lines import BLANK, lines_of, words_of
-from provision.model import Call, Drift, HostReport, Kept, Resource, State
+from provision.model import Call, Drift, HostReport, Kept, State
 from provision.remote.frames import GREP, rows
 from provision.resources import declaration as d
 from provision.resources.base import Base
@@ -31,15 +31,12 @@ class Sysctl(Base, frozen=True):
     plan changes what they set. A drop-in of any other play stays, so its value must be the same."""
 
     kind = "sysctl"
+    entry = "sysctl"
 
     key: str
     value: str
     dropin: str
     declared: frozenset[str] = frozenset()
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return (f"sysctl {self.key}",)
 
     def want(self) -> State:
         return {"live": self.value, "boot": self.value}
@@ -118,6 +115,7 @@ class SysctlBefore(Base, frozen=True):
     """A setting that a play made and no longer declares: its live value is restored."""
 
     kind = "sysctl"
+    place = d.Place.SETTINGS
 
     key: str
     value: str
@@ -213,15 +211,10 @@ def at_boot(
     return exact or by_pattern
 
 
-def _restored(line: d.Line, record: d.Record) -> d.Restored:
-    yield d.Place.SETTINGS, SysctlBefore(line.word, line.rest)
-
-
-def _undeclared(rest: str, before: str, watchers: d.Watchers) -> Resource | None:
-    return SysctlBefore(rest, before) if before else None
-
-
+_LINE = d.RecordLine("undo_live", lambda line, record: [SysctlBefore(line.word, line.rest)])
 DECLARATION = d.Declaration(
-    kinds={"live": d.Kind("keep", {"live": d.RecordLine("undo_live", _restored)}, d.Stage.SETTINGS)},
-    entries={"sysctl": d.Entry(_undeclared, live=True)},
+    kinds={"live": d.Kind("keep", {"live": _LINE}, d.Stage.SETTINGS)},
+    entries={
+        "sysctl": d.Entry(lambda rest, before, watchers: SysctlBefore(rest, before) if before else None, live=True)
+    },
 )

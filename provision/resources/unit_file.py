@@ -4,34 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from provision.model import Call, Drift, HostReport, State
-from provision.resources.file import File
+from provision.resources.file import OfFile
 from provision.steps.services import svc_reread
 
 
-class UnitFile(Struct, frozen=True):
+class UnitFile(OfFile, frozen=True):
     """systemd uses the content that it has read until a daemon-reload (systemctl(1))."""
 
     unit: str
-    file: File
-
-    @property
-    def id(self) -> str:
-        return self.file.id
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return self.file.makes
-
-    @property
-    def path(self) -> str:
-        return self.file.path
-
-    @property
-    def content(self) -> bytes:
-        return self.file.content
 
     def want(self) -> State:
         return {**self.file.want(), "unit": "current"}

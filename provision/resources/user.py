@@ -18,33 +18,18 @@ ABSENT = "absent"
 # The host records an account before a change, so that a rollback can restore its shell, its home and its groups.
 
 
-def user_add(
-    name: str,
-    *,
-    system: bool = False,
-    uid: str | None = None,
-    shell: str | None = None,
-    home: str | None = None,
-    comment: str | None = None,
-) -> Call:
+def user_add(name: str, *, system: bool = False, **fields: str) -> Call:
+    """``fields`` are those of passwd(5): uid, shell, home, comment."""
     kind = "--system" if system else "--create-home"
-    words = _options(("--uid", uid), ("--shell", shell), ("--home-dir", home), ("--comment", comment))
+    words = (word for key, value in fields.items() for word in ("--home-dir" if key == "home" else f"--{key}", value))
     return Call("user_add", (kind, *words, "--", name), title=f"add the user {name}")
 
 
-def user_change(
-    name: str,
-    *,
-    uid: str | None = None,
-    shell: str | None = None,
-    home: str | None = None,
-    comment: str | None = None,
-) -> Call:
-    words = _options(("--uid", uid), ("--shell", shell), ("--home", home), ("--comment", comment))
-    changed = [key for key, value in (("uid", uid), ("shell", shell), ("home", home), ("comment", comment)) if value]
+def user_change(name: str, **fields: str) -> Call:
+    changed = [key for key, value in fields.items() if value]
     return Call(
         "user_change",
-        (*words, "--", name),
+        (*(word for key, value in fields.items() for word in (f"--{key}", value)), "--", name),
         title=f"change the {', '.join(changed)} of the user {name}" if changed else f"change the user {name}",
         keeps=_recorded(name),
     )
@@ -89,10 +74,6 @@ def account_back(name: str, *, run: str, number: str) -> Call:
     )
 
 
-def _options(*pairs: tuple[str, str | None]) -> tuple[str, ...]:
-    return tuple(word for flag, value in pairs if value is not None for word in (flag, value))
-
-
 def _recorded(name: str) -> tuple[Kept, ...]:
     return (Kept("account", name),)
 
@@ -101,11 +82,10 @@ class Account(Base, frozen=True):
     """An account of the host, in whatever state it has to be."""
 
     kind = "user"
+    place = d.Place.ACCOUNTS
+    looks = "look_users"
 
     name: str
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_users", (self.name,)),)
 
 
 class User(Account, frozen=True):
@@ -135,8 +115,7 @@ class User(Account, frozen=True):
 class NoUser(Account, frozen=True):
     """An account that must not exist; its home stays."""
 
-    def want(self) -> State:
-        return {"account": ABSENT}
+    desired = ("account", ABSENT)
 
     def seen(self, report: HostReport) -> State:
         return {"account": _account(report, self.name).get("account", ABSENT)}
@@ -145,26 +124,28 @@ class NoUser(Account, frozen=True):
         yield user_remove(self.name)
 
 
-class Member(Base, frozen=True):
-    """A user in a group. ``ensure`` makes a missing group (not for a group that a package brings)."""
-
+class Membership(Base, frozen=True):
     user: str
     group: str
-    ensure: bool = True
 
     @property
     def id(self) -> str:
         return f"member:{self.group}/{self.user}"
 
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_users", (self.user,)), Call("look_groups", (self.group,)))
+
+
+class Member(Membership, frozen=True):
+    """A user in a group. ``ensure`` makes a missing group (not for a group that a package brings)."""
+
+    desired = ("member", "yes")
+
+    ensure: bool = True
+
     @property
     def makes(self) -> tuple[str, ...]:
         return (f"member {self.group} {self.user}",)
-
-    def want(self) -> State:
-        return {"member": "yes"}
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_users", (self.user,)), Call("look_groups", (self.group,)))
 
     def seen(self, report: HostReport) -> State:
         return {"member": "yes" if _is_member(report, self.user, self.group) else "no"}
@@ -175,21 +156,10 @@ class Member(Base, frozen=True):
         yield member_add(self.user, group=self.group)
 
 
-class NoMember(Base, frozen=True):
+class NoMember(Membership, frozen=True):
     """A membership that a play made and no longer declares."""
 
-    user: str
-    group: str
-
-    @property
-    def id(self) -> str:
-        return f"member:{self.group}/{self.user}"
-
-    def want(self) -> State:
-        return {"member": "no"}
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_users", (self.user,)), Call("look_groups", (self.group,)))
+    desired = ("member", "no")
 
     def seen(self, report: HostReport) -> State:
         asked = report.get("groups")
@@ -238,11 +208,6 @@ def _is_member(report: HostReport, user: str, group: str) -> bool:
     return False
 
 
-def _undeclared(rest: str, before: str, watchers: d.Watchers) -> Resource | None:
-    group, _, user = rest.partition(" ")
-    return NoMember(user, group)
-
-
 def _declared(spec: Spec) -> Iterator[Resource]:
     for name, user in spec.users.items():
         if user.absent:
@@ -257,17 +222,14 @@ def _declared(spec: Spec) -> Iterator[Resource]:
                 yield Member(name, daemon_json.GROUP, ensure=False)  # the package brings the group
 
 
-def _kept(line: d.Line, record: d.Record) -> d.Restored:
-    if line.word != ABSENT:
-        yield d.Place.ACCOUNTS, KeptAccount(line.rest, record.run, line.word)
-
-
-def _stays(line: d.Line, report: HostReport) -> str:
-    return f"user {line.rest}, which the run added" if line.word == ABSENT else ""
-
-
+_LINE = d.RecordLine(
+    "undo_account",
+    lambda line, record: [] if line.word == ABSENT else [KeptAccount(line.rest, record.run, line.word)],
+    lambda line, report: f"user {line.rest}, which the run added" if line.word == ABSENT else "",
+)
 DECLARATION = d.Declaration(
     d.Part(d.Place.ACCOUNTS, _declared),
-    {"account": d.Kind("keep_account", {"account": d.RecordLine("undo_account", _kept, _stays)}, d.Stage.OBJECTS)},
-    {"member": d.Entry(_undeclared)},
+    {"account": d.Kind("keep_account", {"account": _LINE}, d.Stage.OBJECTS)},
+    # The entry has the group, a blank and the user.
+    {"member": d.Entry(lambda rest, before, watchers: NoMember(*rest.partition(" ")[::-2]))},
 )

@@ -7,42 +7,18 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from provision.spec.values import (
-    AbsolutePath,
-    Address,
-    Argv,
-    Bind,
-    Calendar,
-    Capability,
-    Cidr,
-    Content,
-    Digest,
-    Duration,
-    ImageName,
-    Label,
-    MachineName,
-    Model,
-    ObjectName,
-    Option,
-    Port,
-    Size,
-    Text,
-    Tmpfs,
-    Value,
-    Variable,
-    in_bytes,
-)
+from provision.spec import values as v
 
 
-class Network(Model):
+class Network(v.Model):
     """A Docker network. It cannot be changed in place: it is replaced, and its containers join the new one."""
 
-    driver: Option = Field("bridge", description="The network driver.")
-    subnet: Cidr | None = Field(None, description="Its address range; default: docker's choice.")
-    gateway: Address | None = Field(None, description="The host's address in it.")
+    driver: v.Option = Field("bridge", description="The network driver.")
+    subnet: v.Cidr | None = Field(None, description="Its address range; default: docker's choice.")
+    gateway: v.Address | None = Field(None, description="The host's address in it.")
     internal: bool = Field(False, description="Without access to other networks.")
-    options: dict[Option, Text] = Field(default={}, description="Options of the driver.")
-    labels: dict[Label, Text] = Field(default={}, description="Labels.")
+    options: dict[v.Option, v.Text] = Field(default={}, description="Options of the driver.")
+    labels: dict[v.Label, v.Text] = Field(default={}, description="Labels.")
     absent: bool = Field(False, description="Remove the network.")
 
     @model_validator(mode="after")
@@ -63,28 +39,28 @@ class Network(Model):
         return self
 
 
-class Volume(Model):
+class Volume(v.Model):
     """A volume. Only `absent` removes its data."""
 
-    driver: Option = Field("local", description="The volume driver.")
-    options: dict[Option, Text] = Field(default={}, description="Options of the driver.")
-    labels: dict[Label, Text] = Field(default={}, description="Labels.")
+    driver: v.Option = Field("local", description="The volume driver.")
+    options: dict[v.Option, v.Text] = Field(default={}, description="Options of the driver.")
+    labels: dict[v.Label, v.Text] = Field(default={}, description="Labels.")
     absent: bool = Field(False, description="Remove it with all its data; a rollback cannot restore the data.")
 
 
-class Build(Model):
+class Build(v.Model):
     """An image that the host builds from a directory on the controller."""
 
     folder: str = Field(description="A directory next to the playbook (or in files/); its .dockerignore counts.")
     dockerfile: str = Field("Dockerfile", description="The Dockerfile's name in the directory.")
-    args: dict[Variable, Text] = Field(default={}, description="Build arguments.")
-    target: Option | None = Field(None, description="The stage to build.")
+    args: dict[v.Variable, v.Text] = Field(default={}, description="Build arguments.")
+    target: v.Option | None = Field(None, description="The stage to build.")
 
 
-class Image(Model):
+class Image(v.Model):
     """An image: from a registry, from an archive on the controller, built on the host, or absent."""
 
-    digest: Digest | None = Field(None, description="A pin; overrides the lock file.")
+    digest: v.Digest | None = Field(None, description="A pin; overrides the lock file.")
     moved: Literal["pull", "ignore"] = Field(
         "pull",
         description="Whether a tag without a pin is compared with its registry, and pulled again when it has changed.",
@@ -106,15 +82,15 @@ class Image(Model):
         return self
 
 
-class HealthCheck(Model):
+class HealthCheck(v.Model):
     """How docker checks that a container is healthy (docs.docker.com: HEALTHCHECK)."""
 
-    command: Text | list[Text] = Field(
+    command: v.Text | list[v.Text] = Field(
         description="Text for the container's shell, or a list of words; none disables the image's own check."
     )
-    interval: Duration = Field("30s", description="Time between two checks.")
-    timeout: Duration = Field("30s", description="Time that one check may take.")
-    start_period: Duration = Field("0s", description="Time after the start in which failures do not count.")
+    interval: v.Duration = Field("30s", description="Time between two checks.")
+    timeout: v.Duration = Field("30s", description="Time that one check may take.")
+    start_period: v.Duration = Field("0s", description="Time after the start in which failures do not count.")
     retries: Annotated[int, Field(ge=1, le=100)] = Field(3, description="Failures in a row that make it unhealthy.")
 
 
@@ -122,34 +98,34 @@ class HealthCheck(Model):
 _LEAST_MEMORY = 6 * 1024**2
 
 
-class Log(Model):
+class Log(v.Model):
     """Where the output of a container goes."""
 
-    driver: Option = Field("json-file", description="The logging driver.")
-    options: dict[Option, Text] = Field(default={}, description="Its options, such as max-size.")
+    driver: v.Option = Field("json-file", description="The logging driver.")
+    options: dict[v.Option, v.Text] = Field(default={}, description="Its options, such as max-size.")
 
 
-class Container(Model):
+class Container(v.Model):
     """A container. A field that is not declared has the value of the image or of docker. A change replaces the
     container. If the new one is not healthy, the old one is started again."""
 
-    image: ImageName | None = Field(None, description="Its image; required unless absent.")
-    command: Argv | None = Field(None, description="Its command; default: the image's.")
-    entrypoint: Argv | None = Field(None, description="Its entrypoint; default: the image's.")
-    environment: dict[Variable, Value] = Field(
+    image: v.ImageName | None = Field(None, description="Its image; required unless absent.")
+    command: v.Argv | None = Field(None, description="Its command; default: the image's.")
+    entrypoint: v.Argv | None = Field(None, description="Its entrypoint; default: the image's.")
+    environment: dict[v.Variable, v.Value] = Field(
         default={}, description="Secrets are never arguments of a process; docker inspect shows them to root."
     )
-    ports: list[Port] = Field(default=[], description="Published ports.")
-    volumes: list[Bind] = Field(default=[], description="Volumes and directories of the host.")
-    tmpfs: list[Tmpfs] = Field(
+    ports: list[v.Port] = Field(default=[], description="Published ports.")
+    volumes: list[v.Bind] = Field(default=[], description="Volumes and directories of the host.")
+    tmpfs: list[v.Tmpfs] = Field(
         default=[], description="Paths of temporary file systems, with mount options after a colon: /run:size=64m."
     )
-    networks: list[ObjectName] = Field(default=[], description="The default bridge, when none is given.")
-    hostname: MachineName | None = Field(None, description="Its host name.")
-    user: Text | None = Field(None, description="The user that it runs as.")
-    workdir: AbsolutePath | None = Field(None, description="Its working directory.")
-    memory: Size | None = Field(None, description="Its memory limit.")
-    memory_swap: Size | None = Field(
+    networks: list[v.ObjectName] = Field(default=[], description="The default bridge, when none is given.")
+    hostname: v.MachineName | None = Field(None, description="Its host name.")
+    user: v.Text | None = Field(None, description="The user that it runs as.")
+    workdir: v.AbsolutePath | None = Field(None, description="Its working directory.")
+    memory: v.Size | None = Field(None, description="Its memory limit.")
+    memory_swap: v.Size | None = Field(
         None, description="The limit of memory and swap together; equal to memory: no swap."
     )
     cpus: Annotated[float, Field(gt=0)] | Annotated[int, Field(gt=0)] | None = Field(
@@ -160,9 +136,9 @@ class Container(Model):
         "unless-stopped", description="When dockerd restarts it."
     )
     log: Log | None = Field(None, description="Where its output is written; default: the daemon's log driver.")
-    cap_add: list[Capability] = Field(default=[], description="Additional capabilities.")
-    cap_drop: list[Capability] = Field(default=[], description="Capabilities to drop.")
-    security: list[Text] = Field(default=[], description="Security options such as no-new-privileges.")
+    cap_add: list[v.Capability] = Field(default=[], description="Additional capabilities.")
+    cap_drop: list[v.Capability] = Field(default=[], description="Capabilities to drop.")
+    security: list[v.Text] = Field(default=[], description="Security options such as no-new-privileges.")
     privileged: bool = Field(False, description="Give it root's rights on the host.")
     read_only: bool = Field(False, description="Make its root file system read-only.")
     init: bool = Field(False, description="Run an init process in it (docker run --init).")
@@ -170,7 +146,7 @@ class Container(Model):
         None, description="Seconds between SIGTERM and SIGKILL; docker's default: 10."
     )
     health: HealthCheck | None = Field(None, description="Its health check; default: the image's.")
-    labels: dict[Label, Text] = Field(default={}, description="Labels.")
+    labels: dict[v.Label, v.Text] = Field(default={}, description="Labels.")
     running: bool = Field(True, description="Whether it runs.")
     steady: Annotated[int, Field(ge=0, le=600)] = Field(
         2, description="Seconds that a container without a health check must run to count as healthy."
@@ -185,14 +161,14 @@ class Container(Model):
     def _whole(self) -> Self:
         if self.absent == (self.image is not None):
             raise ValueError("absent allows no image" if self.absent else "needs image (or absent)")
-        if self.memory is not None and 0 < in_bytes(self.memory) < _LEAST_MEMORY:
+        if self.memory is not None and 0 < v.in_bytes(self.memory) < _LEAST_MEMORY:
             raise ValueError(f"memory {self.memory} is less than docker allows", "at least 6m")
         if self.memory_swap is not None and self.memory is None:
             raise ValueError("memory_swap needs memory")
         if (
             self.memory is not None
             and self.memory_swap is not None
-            and in_bytes(self.memory_swap) < in_bytes(self.memory)
+            and v.in_bytes(self.memory_swap) < v.in_bytes(self.memory)
         ):
             message = f"memory_swap {self.memory_swap} is less than memory {self.memory}"
             raise ValueError(message, "it is the limit of memory and swap together")
@@ -205,13 +181,13 @@ class Container(Model):
         return self
 
 
-class Compose(Model):
+class Compose(v.Model):
     """A project of docker compose: its file, and the variables for it."""
 
-    content: Content | None = Field(None, description="The text of the compose file.")
+    content: v.Content | None = Field(None, description="The text of the compose file.")
     template: str | None = Field(None, description="A jinja2 template in templates/ that makes the compose file.")
     src: str | None = Field(None, description="A compose file in files/ next to the playbook.")
-    environment: dict[Variable, Value] = Field(
+    environment: dict[v.Variable, v.Value] = Field(
         default={}, description="For ${NAME} in the file; kept next to it, readable by root only."
     )
     within: Annotated[int, Field(ge=1, le=3600)] = Field(
@@ -229,9 +205,9 @@ class Compose(Model):
         return self
 
 
-class Prune(Model):
+class Prune(v.Model):
     """A timer on the host removes images that no container uses and no spec names."""
 
-    after: Duration = Field("168h", description="Time since the image was pulled or tagged.")
-    free: Size | None = Field(None, description="Only where less than this is free at data-root.")
-    every: Calendar = Field("daily", description="How often: daily, weekly, hourly (systemd.time(7)).")
+    after: v.Duration = Field("168h", description="Time since the image was pulled or tagged.")
+    free: v.Size | None = Field(None, description="Only where less than this is free at data-root.")
+    every: v.Calendar = Field("daily", description="How often: daily, weekly, hourly (systemd.time(7)).")

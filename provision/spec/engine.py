@@ -7,29 +7,15 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from provision.secrets.secret import holds
-from provision.spec.values import (
-    AbsolutePath,
-    Fingerprints,
-    Model,
-    NoProxy,
-    Option,
-    Pem,
-    PrivateKey,
-    ProxyUrl,
-    RegistryHost,
-    SecretText,
-    Url,
-    UserName,
-    Version,
-)
+from provision.spec import values as v
 
 
-class Proxy(Model):
+class Proxy(v.Model):
     """How the daemon reaches registries that it cannot reach directly."""
 
-    http: ProxyUrl | None = Field(None, description="The proxy's URL; a password in it must be a secret.")
-    https: ProxyUrl | None = Field(None, description="As http, for https:// registries.")
-    no_proxy: list[NoProxy] = Field(
+    http: v.ProxyUrl | None = Field(None, description="The proxy's URL; a password in it must be a secret.")
+    https: v.ProxyUrl | None = Field(None, description="As http, for https:// registries.")
+    no_proxy: list[v.NoProxy] = Field(
         default=[], description="Hosts, domains and networks that are reached without the proxy."
     )
     place: Literal["unit", "daemon"] = Field(
@@ -48,24 +34,24 @@ class Proxy(Model):
         return holds(f"{self.http}{self.https}")
 
 
-class Login(Model):
+class Login(v.Model):
     """An account at a registry, for accounts of the host: in their .docker/config.json, 0600."""
 
-    user: UserName = Field(description="The account at the registry.")
-    password: SecretText = Field(description="Its password, as a secret.")
-    accounts: list[UserName] = Field(default=["root"], description="Accounts of the host that get the login.")
+    user: v.UserName = Field(description="The account at the registry.")
+    password: v.SecretText = Field(description="Its password, as a secret.")
+    accounts: list[v.UserName] = Field(default=["root"], description="Accounts of the host that get the login.")
 
 
-class Registry(Model):
+class Registry(v.Model):
     """A registry: the certificates that the daemon trusts and sends (PEM text, or names of files in files/), and the
     login."""
 
-    ca: Pem | None = Field(None, description="The authorities that may sign the registry's certificate.")
-    authority: Option | None = Field(
+    ca: v.Pem | None = Field(None, description="The authorities that may sign the registry's certificate.")
+    authority: v.Option | None = Field(
         None, description="The name of a certificate authority managed by provision, in ca/ next to the playbook."
     )
-    cert: Pem | None = Field(None, description="The certificate that the daemon shows the registry.")
-    key: PrivateKey | None = Field(None, description="Its private key; written 0600 and never shown.")
+    cert: v.Pem | None = Field(None, description="The certificate that the daemon shows the registry.")
+    key: v.PrivateKey | None = Field(None, description="Its private key; written 0600 and never shown.")
     login: Login | None = Field(None, description="The logins of the host's accounts at the registry.")
     pulls: Annotated[int, Field(ge=1, le=10000)] = Field(
         20, description="How many hosts may pull from it at the same time."
@@ -80,7 +66,7 @@ class Registry(Model):
         return self
 
 
-class Firewall(Model):
+class Firewall(v.Model):
     """The host's own firewall around containers."""
 
     forward: Literal["accept", "drop"] | None = Field(
@@ -89,7 +75,7 @@ class Firewall(Model):
     firewalld: bool = Field(False, description="firewalld runs, with a zone for docker's networks.")
 
 
-class Health(Model):
+class Health(v.Model):
     """The checks after a change of the daemon. If one fails, the host rolls the change back."""
 
     steady: Annotated[int, Field(ge=0, le=120)] = Field(
@@ -98,7 +84,7 @@ class Health(Model):
     mirrors: bool = Field(False, description="Whether the names of the registry mirrors must resolve on the host.")
 
 
-class Engine(Model):
+class Engine(v.Model):
     """Docker Engine, from Docker's own packages or the distribution's, or as it is installed, and its daemon.json."""
 
     source: Literal["docker", "distribution", "installed"] | None = Field(
@@ -106,28 +92,28 @@ class Engine(Model):
         description="The source of the packages. Default: Docker, where Docker publishes any. With "
         "`installed` the engine came with the image: provision does not change packages and repositories.",
     )
-    package_mirror: Url = Field(
+    package_mirror: v.Url = Field(
         "https://download.docker.com", description="The URL that has linux/debian, linux/centos ..."
     )
-    fingerprint: Fingerprints = Field(
+    fingerprint: v.Fingerprints = Field(
         default=[],
         description="Fingerprints of the keys that may sign the mirror's packages (one, or a list); any other key is "
         "refused. Default: the keys that Docker publishes.",
     )
     channel: Literal["stable", "test", "nightly"] = Field("stable", description="The channel of the mirror.")
-    version: Version | None = Field(None, description="A pin for docker-ce and docker-ce-cli.")
-    containerd_version: Version | None = Field(None, description="A pin for containerd.io.")
-    buildx_version: Version | None = Field(None, description="A pin for the buildx plugin.")
-    compose_version: Version | None = Field(None, description="A pin for the compose plugin.")
+    version: v.Version | None = Field(None, description="A pin for docker-ce and docker-ce-cli.")
+    containerd_version: v.Version | None = Field(None, description="A pin for containerd.io.")
+    buildx_version: v.Version | None = Field(None, description="A pin for the buildx plugin.")
+    compose_version: v.Version | None = Field(None, description="A pin for the compose plugin.")
     hold: bool = Field(
         True, description="Whether pinned packages are held, so that a manual upgrade does not change them."
     )
     plugins: list[Literal["buildx", "compose"]] = Field(
         default=["buildx", "compose"], description="Docker's own plugins that are installed."
     )
-    users: list[UserName] = Field(default=[], description="Members of the docker group (equal to root's rights).")
+    users: list[v.UserName] = Field(default=[], description="Members of the docker group (equal to root's rights).")
     daemon: dict[str, Any] | None = Field(None, description="/etc/docker/daemon.json: exactly these keys.")
-    containerd_root: AbsolutePath | None = Field(
+    containerd_root: v.AbsolutePath | None = Field(
         None, description="The directory in which containerd stores images and snapshots; data-root does not move them."
     )
     existing_store: Literal["refuse", "leave"] = Field(
@@ -139,7 +125,7 @@ class Engine(Model):
         "`mtu`, `ipv6` ...): the change is refused, or the containers are stopped and started again.",
     )
     proxy: Proxy | None = Field(None, description="How the daemon reaches registries.")
-    registries: dict[RegistryHost, Registry] = Field(
+    registries: dict[v.RegistryHost, Registry] = Field(
         default={}, description="Certificates by registry, in /etc/docker/certs.d."
     )
     firewall: Firewall | None = Field(None, description="The host's firewall around containers.")

@@ -6,31 +6,18 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from provision.spec.values import (
-    AbsolutePath,
-    Calendar,
-    Duration,
-    HostName,
-    ImageName,
-    Model,
-    Option,
-    Pem,
-    PrivateKey,
-    SecretText,
-    Url,
-    UserName,
-)
+from provision.spec import values as v
 
 
-class Tls(Model):
+class Tls(v.Model):
     """The registry's certificate: a given one, or one by the authority that `provision secrets ca` makes."""
 
-    ca: Option | None = Field(
+    ca: v.Option | None = Field(
         None, description="The name of a certificate authority managed by provision, in ca/ next to the playbook."
     )
-    names: list[HostName] = Field(default=[], description="Additional names and addresses in its certificate.")
-    cert: Pem | None = Field(None, description="PEM text (with the chain), or the name of a file in files/.")
-    key: PrivateKey | None = Field(None, description="Its private key.")
+    names: list[v.HostName] = Field(default=[], description="Additional names and addresses in its certificate.")
+    cert: v.Pem | None = Field(None, description="PEM text (with the chain), or the name of a file in files/.")
+    key: v.PrivateKey | None = Field(None, description="Its private key.")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -41,18 +28,18 @@ class Tls(Model):
         return self
 
 
-class RegistryUser(Model):
+class RegistryUser(v.Model):
     """An account that may log in to the registry."""
 
-    password: SecretText = Field(description="Its password, as a secret; the host gets its bcrypt hash.")
+    password: v.SecretText = Field(description="Its password, as a secret; the host gets its bcrypt hash.")
 
 
-class Upstream(Model):
+class Upstream(v.Model):
     """A registry whose images this one serves and caches (docs: registry as a pull-through cache)."""
 
-    url: Url = Field(description="The upstream registry, such as https://registry-1.docker.io.")
-    user: UserName | None = Field(None, description="The account there.")
-    password: SecretText | None = Field(None, description="Its password, as a secret.")
+    url: v.Url = Field(description="The upstream registry, such as https://registry-1.docker.io.")
+    user: v.UserName | None = Field(None, description="The account there.")
+    password: v.SecretText | None = Field(None, description="Its password, as a secret.")
 
     @model_validator(mode="after")
     def _both(self) -> Self:
@@ -61,30 +48,30 @@ class Upstream(Model):
         return self
 
 
-class Collection(Model):
+class Collection(v.Model):
     """Garbage collection: removes layers that no image refers to any more. The registry is stopped meanwhile."""
 
-    every: Calendar = Field("weekly", description="systemd.time(7): daily, weekly, monthly.")
+    every: v.Calendar = Field("weekly", description="systemd.time(7): daily, weekly, monthly.")
     untagged: bool = Field(False, description="Remove images without a tag too.")
 
 
-class PrivateRegistry(Model):
+class PrivateRegistry(v.Model):
     """A registry: the distribution's package (Debian's docker-registry), or the registry's image as a container."""
 
-    name: HostName = Field(description="The name (or address) under which hosts reach it.")
+    name: v.HostName = Field(description="The name (or address) under which hosts reach it.")
     port: Annotated[int, Field(ge=1, le=65535)] = Field(5000, description="The port that it listens on.")
     source: Literal["package", "container"] = Field("package", description="Where the registry comes from.")
-    image: ImageName = Field("registry:2", description="The image, where source is container.")
-    storage: AbsolutePath = Field(
+    image: v.ImageName = Field("registry:2", description="The image, where source is container.")
+    storage: v.AbsolutePath = Field(
         "/var/lib/docker-registry", description="The directory in which the registry stores images."
     )
     delete: bool = Field(True, description="Whether images may be removed over its API.")
-    upload_age: Duration = Field("168h", description="The age at which unfinished uploads are removed.")
+    upload_age: v.Duration = Field("168h", description="The age at which unfinished uploads are removed.")
     cache: Annotated[int, Field(ge=0)] = Field(
         10000, description="How many layer descriptors are cached in memory (no limit before version 3.0); 0: none."
     )
     tls: Tls | None = Field(None, description="Without it the registry speaks plain HTTP.")
-    users: dict[UserName, RegistryUser] = Field(
+    users: dict[v.UserName, RegistryUser] = Field(
         default={}, description="Accounts that may log in; without any, every client is served."
     )
     read_only: bool = Field(False, description="Refuse pushes.")

@@ -6,42 +6,30 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from provision.spec.values import (
-    AbsolutePath,
-    Content,
-    Fingerprints,
-    Line,
-    Mode,
-    Model,
-    PackageName,
-    Url,
-    UserName,
-    Version,
-    Word,
-)
+from provision.spec import values as v
 
 
-class Package(Model):
+class Package(v.Model):
     """One package: installed (at any version unless pinned) or absent."""
 
-    version: Version | None = Field(None, description="A pin: the whole version, or its beginning up to a separator.")
+    version: v.Version | None = Field(None, description="A pin: the whole version, or its beginning up to a separator.")
     hold: bool = Field(
         True, description="Whether a pinned package is held, so that a manual upgrade does not change it."
     )
     absent: bool = Field(False, description="Remove the package.")
 
 
-class Repository(Model):
+class Repository(v.Model):
     """A package repository with the key that signs it."""
 
-    url: Url = Field(description="Where the repository is.")
-    suites: list[Word] = Field(default=[], description="Suites; default: the host's codename.")
-    components: list[Word] = Field(default=["main"], min_length=1, description="Components of an apt repository.")
-    key_url: Url | None = Field(None, description="Where the host fetches the signing key.")
+    url: v.Url = Field(description="Where the repository is.")
+    suites: list[v.Word] = Field(default=[], description="Suites; default: the host's codename.")
+    components: list[v.Word] = Field(default=["main"], min_length=1, description="Components of an apt repository.")
+    key_url: v.Url | None = Field(None, description="Where the host fetches the signing key.")
     key: str | None = Field(
         None, description="The signing key itself, ASCII-armoured; or `host`: a key that the host already trusts (apk)."
     )
-    fingerprint: Fingerprints = Field(
+    fingerprint: v.Fingerprints = Field(
         default=[],
         description="Fingerprints of the keys that may sign it (one, or a list); any other key is refused. "
         "Default: any key.",
@@ -56,19 +44,19 @@ class Repository(Model):
         return self
 
 
-class File(Model):
+class File(v.Model):
     """A file with exactly these bytes, from one of content, template and src; or no file (absent)."""
 
-    content: Content | None = Field(None, description="The text of the file.")
+    content: v.Content | None = Field(None, description="The text of the file.")
     template: str | None = Field(
         None, description="A jinja2 template in templates/ next to the playbook, or a shipped one."
     )
     src: str | None = Field(
         None, description="A file in files/ next to the playbook (or an absolute path), byte for byte."
     )
-    owner: UserName = Field("root", description="The account that owns it.")
-    group: UserName = Field("root", description="Its group.")
-    mode: Mode = Field("0644", description="Its permissions.")
+    owner: v.UserName = Field("root", description="The account that owns it.")
+    group: v.UserName = Field("root", description="Its group.")
+    mode: v.Mode = Field("0644", description="Its permissions.")
     absent: bool = Field(False, description="Remove the file.")
 
     @model_validator(mode="after")
@@ -83,24 +71,24 @@ class File(Model):
         return self
 
 
-class User(Model):
+class User(v.Model):
     """A user account. Memberships in ``groups`` are added; other memberships are left unchanged."""
 
     uid: Annotated[int, Field(ge=0, le=4294967294)] | None = Field(None, description="The number of the account.")
-    groups: list[UserName] = Field(default=[], description="Additional groups.")
-    shell: AbsolutePath | None = Field(None, description="Its login shell.")
-    home: AbsolutePath | None = Field(None, description="Its home directory.")
-    comment: Line | None = Field(None, description="Its full name (the GECOS field).")
+    groups: list[v.UserName] = Field(default=[], description="Additional groups.")
+    shell: v.AbsolutePath | None = Field(None, description="Its login shell.")
+    home: v.AbsolutePath | None = Field(None, description="Its home directory.")
+    comment: v.Line | None = Field(None, description="Its full name (the GECOS field).")
     system: bool = Field(False, description="Make a system account (useradd --system).")
     absent: bool = Field(False, description="Remove the account; its home stays.")
 
 
-class Service(Model):
+class Service(v.Model):
     """A service of the host's service manager. A field that is not given is left unchanged."""
 
     enabled: bool | None = Field(None, description="Whether it starts at boot.")
     running: bool | None = Field(None, description="Whether it runs now.")
-    watch: list[AbsolutePath] = Field(default=[], description="Files that it must load again when they change.")
+    watch: list[v.AbsolutePath] = Field(default=[], description="Files that it must load again when they change.")
     on_change: Literal["restart", "reload"] = Field(
         "restart", description="How it loads a changed file: by a reload or a restart."
     )
@@ -127,6 +115,6 @@ def _named(value: Any) -> Any:
 
 
 Packages = Annotated[
-    dict[PackageName, Package],
+    dict[v.PackageName, Package],
     BeforeValidator(_named, json_schema_input_type=list[str] | dict[str, Package | str | None]),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provision.lines import BLANK, lines_of
-from provision.model import LONG, Call, Drift, HostReport, Impact, Kept, Resource, State
+from provision.model import LONG, Call, Drift, HostReport, Impact, Kept, State
 from provision.resources import declaration as d
 from provision.resources.base import Base
 from provision.resources.docker.inspected import familiar
@@ -46,18 +46,14 @@ class Project(Base, frozen=True):
     ``within`` is in seconds; ``images`` are those that its file names."""
 
     kind = "compose"
+    desired = ("services", "as in its file")
+    place = d.Place.PROJECTS
+    entry = "compose"
 
     name: str
     files: tuple[str, ...]
     within: int
     images: tuple[str, ...] = ()
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return (f"compose {self.name}",)
-
-    def want(self) -> State:
-        return {"services": "as in its file"}
 
     def look(self) -> tuple[Call, ...]:
         return (Call("look_compose", (self.name, self.files[0])),)
@@ -121,12 +117,11 @@ class NoProject(Base, frozen=True):
     """Declared absent, or made by a play that no longer declares it. ``file`` is its compose file."""
 
     kind = "compose"
+    desired = ("project", "absent")
+    place = d.Place.NEW_PROJECTS
 
     name: str
     file: str
-
-    def want(self) -> State:
-        return {"project": "absent"}
 
     def look(self) -> tuple[Call, ...]:
         return (Call("look_compose", (self.name, self.file)),)
@@ -141,17 +136,10 @@ class NoProject(Base, frozen=True):
 
 def _restored(line: d.Line, record: d.Record) -> d.Restored:
     name, _, file = line.rest.partition(" ")
-    if line.word == "absent":
-        yield d.Place.NEW_PROJECTS, NoProject(name, file)
-    else:
-        yield d.Place.PROJECTS, Project(name, (file,), 120)
-
-
-def _undeclared(rest: str, before: str, watchers: d.Watchers) -> Resource | None:
-    return NoProject(rest, place(rest))
+    return [NoProject(name, file) if line.word == "absent" else Project(name, (file,), 120)]
 
 
 DECLARATION = d.Declaration(
     kinds={"compose": d.Kind("keep_compose", {"compose": d.RecordLine("undo_compose", _restored)}, d.Stage.OBJECTS)},
-    entries={"compose": d.Entry(_undeclared, field="compose")},
+    entries={"compose": d.Entry(lambda rest, before, watchers: NoProject(rest, place(rest)), field="compose")},
 )

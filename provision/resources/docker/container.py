@@ -12,12 +12,12 @@ from typing import Any, Literal
 from msgspec.structs import replace
 
 from provision import spec
-from provision.model import LONG, USUAL, Call, Drift, HostReport, Impact, Kept, Resource, State, Withheld
+from provision.model import LONG, USUAL, Call, Drift, HostReport, Impact, Kept, State, Withheld
 from provision.remote.protocol import WireError, parsed
 from provision.resources import declaration as d
 from provision.resources.base import Base
 from provision.resources.docker.fields import daemon_logs, declared, found, stop_timeout, words
-from provision.resources.docker.inspected import container, image
+from provision.resources.docker.inspected import Inspected, container, image
 from provision.resources.obstacle import Unfixable
 from provision.secrets.secret import each, holds, recalled, reveal
 
@@ -105,6 +105,8 @@ class Container(Base, frozen=True):
     stopped and renamed, until the new one is healthy and the whole run has succeeded."""
 
     kind = "container"
+    entry = "container"
+    place = d.Place.CONTAINERS
 
     name: str
     declared: spec.Container
@@ -112,10 +114,6 @@ class Container(Base, frozen=True):
     image: str = ""
     #: the declared daemon.json; ``None`` where no play declares it, so that docker's additions are not known
     daemon: Mapping[str, Any] | None = None
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return (f"container {self.name}",)
 
     def want(self) -> State:
         return declared(self.declared, daemon_logs(self.declared, self.daemon or {}))
@@ -208,19 +206,15 @@ class Container(Base, frozen=True):
         return {hashlib.sha256(one.encode("utf-8", "surrogateescape")).hexdigest() for one in (new, old)}
 
 
-class NoContainer(Base, frozen=True):
+class NoContainer(Inspected, frozen=True):
     """Declared absent, or made by a play that no longer declares it: then only a container of provision is removed."""
 
     kind = "container"
+    desired = ("container", "absent")
+    place = d.Place.NEW_CONTAINERS
 
     name: str
     labelled: bool = False
-
-    def want(self) -> State:
-        return {"container": "absent"}
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_docker", ("container", self.name, "-")),)
 
     def seen(self, report: HostReport) -> State:
         seen = container(report, self.name)
@@ -246,7 +240,7 @@ def _restored(line: d.Line, record: d.Record) -> d.Restored:
     recreate a container that it did not make."""
     name = line.rest
     if line.word == "absent":
-        yield d.Place.NEW_CONTAINERS, NoContainer(name)
+        yield NoContainer(name)
         return
     made = any(one.kind == "made" and one.rest == name for one in record.lines)
     text = record.report.fields("made_of", name)[0] if made else ""
@@ -264,20 +258,11 @@ def _restored(line: d.Line, record: d.Record) -> d.Restored:
             f"the label of the container {name} is not what provision wrote; it can't be recreated"
         ) from error
     running = line.word.startswith(("running", "restarting"))
-    yield d.Place.CONTAINERS, Container(name, before.model_copy(update={"running": running, "adopt": True}), image)
+    yield Container(name, before.model_copy(update={"running": running, "adopt": True}), image)
 
 
-def _undeclared(rest: str, before: str, watchers: d.Watchers) -> Resource | None:
-    return NoContainer(rest, labelled=True)
-
-
+_LINES = {"container": d.RecordLine("undo_container", _restored), "made": d.RecordLine()}
 DECLARATION = d.Declaration(
-    kinds={
-        "container": d.Kind(
-            "keep_container",
-            {"container": d.RecordLine("undo_container", _restored), "made": d.RecordLine()},
-            d.Stage.OBJECTS,
-        )
-    },
-    entries={"container": d.Entry(_undeclared, field="containers")},
+    kinds={"container": d.Kind("keep_container", _LINES, d.Stage.OBJECTS)},
+    entries={"container": d.Entry(lambda rest, before, watchers: NoContainer(rest, labelled=True), field="containers")},
 )

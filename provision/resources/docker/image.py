@@ -17,7 +17,7 @@ from provision.model import LONG, Blob, Call, Drift, HostReport, Kept, Risk, Sta
 from provision.remote.protocol import WireError, parsed
 from provision.resources import declaration as d
 from provision.resources.base import Base
-from provision.resources.docker.inspected import Image, familiar, image, repository
+from provision.resources.docker.inspected import Image, Inspected, familiar, image, repository
 from provision.resources.obstacle import Unfixable
 
 _AS_IS = "as in its registry"
@@ -112,6 +112,7 @@ class PulledImage(Base, frozen=True):
     this host reports (``None`` until it has pushed). ``follows`` says whether a tag is compared with its registry."""
 
     kind = "image"
+    place = d.Place.IMAGES
 
     reference: str
     digest: str | None = None
@@ -156,6 +157,7 @@ class LoadedImage(Base, frozen=True):
     after this one come from the same archive."""
 
     kind = "image"
+    place = d.Place.IMAGES
 
     reference: str
     ids: tuple[str, ...]
@@ -199,6 +201,7 @@ class BuiltImage(Base, frozen=True):
     the image; the image has it as a label. ``blob`` is what is sent to the host."""
 
     kind = "image"
+    place = d.Place.IMAGES
 
     reference: str
     context: str
@@ -236,16 +239,12 @@ class BuiltImage(Base, frozen=True):
             yield image_push(self.reference)
 
 
-class NoImage(Base, frozen=True):
+class NoImage(Inspected, frozen=True):
     kind = "image"
+    desired = ("image", "absent")
+    place = d.Place.NEW_NETWORKS
 
     reference: str
-
-    def want(self) -> State:
-        return {"image": "absent"}
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_docker", ("image", self.reference, "-")),)
 
     def seen(self, report: HostReport) -> State:
         return {"image": "absent" if image(report, self.reference) is None else "present"}
@@ -258,6 +257,7 @@ class ImageBefore(Base, frozen=True):
     """The image that a name stood for before a run: by its id, if the host still has it."""
 
     kind = "image"
+    place = d.Place.IMAGES
 
     reference: str
     image_id: str
@@ -334,22 +334,12 @@ def _answer(text: str) -> tuple[str, dict[str, Any] | None]:
     return head, said if isinstance(said, dict) else {}
 
 
-def _restored(line: d.Line, record: d.Record) -> d.Restored:
-    """Images that the run added stay: they disturb nothing."""
-    if line.word != "absent":
-        yield d.Place.IMAGES, ImageBefore(line.rest, line.word)
-
-
-def _stays(line: d.Line, report: HostReport) -> str:
-    return f"image {line.rest}, which the run added" if line.word == "absent" else ""
-
-
+#: Images that the run added stay: they disturb nothing.
+_LINE = d.RecordLine(
+    "undo_image",
+    lambda line, record: [] if line.word == "absent" else [ImageBefore(line.rest, line.word)],
+    lambda line, report: f"image {line.rest}, which the run added" if line.word == "absent" else "",
+)
 DECLARATION = d.Declaration(
-    kinds={
-        "image": d.Kind(
-            "keep_image",
-            {"image": d.RecordLine("undo_image", _restored, _stays), "spare": d.RecordLine("undo_spare")},
-            d.Stage.OBJECTS,
-        )
-    }
+    kinds={"image": d.Kind("keep_image", {"image": _LINE, "spare": d.RecordLine("undo_spare")}, d.Stage.OBJECTS)}
 )

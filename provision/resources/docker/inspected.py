@@ -9,10 +9,11 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from provision.lines import BLANK
-from provision.model import HostReport
+from provision.model import Call, HostReport
 from provision.remote.frames import typed
 from provision.remote.protocol import parsed
 from provision.remote.uploads import content, full_name
+from provision.resources.base import Base
 from provision.resources.docker import answers
 from provision.resources.obstacle import Unfixable
 
@@ -22,6 +23,13 @@ _MISSING = re.compile(r"no such (container|image|object|network|volume)|network 
 
 #: A repository and the hash of a manifest (distribution/reference, "digested-reference"; OCI image-spec, "Digests").
 _DIGESTED = re.compile(r"(?:<none>|[A-Za-z0-9][A-Za-z0-9._:/\[\]-]*)@(?:<none>|[a-z0-9+._-]+:[0-9a-f]{32,128})")
+
+
+class Inspected(Base, frozen=True):
+    """An object of docker that a look reads by its name."""
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_docker", (self.kind, self.name, "-")),)
 
 
 class Image(Struct, frozen=True):

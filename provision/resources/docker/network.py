@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from provision import spec
-from provision.model import Call, Drift, HostReport, Impact, Kept, Resource, State, Withheld
+from provision.model import Call, Drift, HostReport, Impact, Kept, State, Withheld
 from provision.resources import declaration as d
-from provision.resources.base import Base
-from provision.resources.docker.inspected import thing
+from provision.resources.docker.inspected import Inspected, thing
 from provision.secrets import disclosure
 
 # ``words`` of a step are those of ``docker network create``; ``before`` are the words that made the network as it is
@@ -45,78 +43,64 @@ def network_remove(name: str, *, before: str) -> Call:
     return Call("network_remove", (name,), title=f"remove the network {name}", keeps=(Kept("network", name, before),))
 
 
-class Network(Base, frozen=True):
+class Network(Inspected, frozen=True):
     kind = "network"
+    entry = "network"
+    place = d.Place.NETWORKS
 
     name: str
     declared: spec.Network
 
-    @property
-    def makes(self) -> tuple[str, ...]:
-        return (f"network {self.name}",)
-
     def want(self) -> State:
         """Where no subnet is declared docker chooses one, and it is not compared."""
         one = self.declared
-        wanted = {
-            "driver": one.driver,
-            "internal": "yes" if one.internal else "no",
-            "options": _shown(one.options),
-            "labels": _shown(one.labels),
-        }
-        if one.subnet is not None:
-            wanted["subnet"] = one.subnet
-        if one.gateway is not None:
-            wanted["gateway"] = one.gateway
-        return wanted
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_docker", ("network", self.name, "-")),)
+        pairs = {"options": json.dumps(one.options, sort_keys=True), "labels": json.dumps(one.labels, sort_keys=True)}
+        places = {"subnet": one.subnet, "gateway": one.gateway}
+        return {**_state(one), **pairs, **{key: value for key, value in places.items() if value is not None}}
 
     def seen(self, report: HostReport) -> State:
         """Options and labels can be read only through docker's socket: a value that is not declared is not shown."""
-        found = thing(report, "network", self.name)
-        if found is None:
+        if (found := _found(report, self.name)) is None:
             return {}
-        state, one = _state(found), self.declared
-        for key, declared in (("options", one.options), ("labels", one.labels)):
-            state[key] = disclosure.pairs(json.loads(state[key]), declared, report.salt)
-        return {**state, "words": _before(_state(found))}
+        return {
+            **_state(found),
+            "options": disclosure.pairs(found.options, self.declared.options, report.salt),
+            "labels": disclosure.pairs(found.labels, self.declared.labels, report.salt),
+            "subnet": found.subnet or "",
+            "gateway": found.gateway or "",
+            "words": "\n".join(_words(found)),
+        }
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        one = self.declared
-        words = _words(one.driver, one.internal, one.subnet or "", one.gateway or "", one.options, one.labels)
+        words = _words(self.declared)
         if not drift.seen:
             yield network_put(self.name, words=words)
         else:
             yield network_replace(self.name, words=words, before=drift.seen["words"], differs=drift.keys)
 
 
-class NoNetwork(Base, frozen=True):
+class NoNetwork(Inspected, frozen=True):
     """Declared absent, or made by a play that no longer declares it."""
 
     kind = "network"
+    desired = ("network", "absent")
+    place = d.Place.NEW_NETWORKS
 
     name: str
 
-    def want(self) -> State:
-        return {"network": "absent"}
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_docker", ("network", self.name, "-")),)
-
     def seen(self, report: HostReport) -> State:
-        found = thing(report, "network", self.name)
-        return {"network": "absent"} if found is None else {"network": "present", **_state(found)}
+        found = _found(report, self.name)
+        return self.want() if found is None else {"network": "present", "words": "\n".join(_words(found))}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield network_remove(self.name, before=_before(drift.seen))
+        yield network_remove(self.name, before=drift.seen["words"])
 
 
-class NetworkBefore(Base, frozen=True):
+class NetworkBefore(Inspected, frozen=True):
     """A network as it was before a run: ``words`` are those of the command that made it, one word a line."""
 
     kind = "network"
+    place = d.Place.NETWORKS
 
     name: str
     words: str
@@ -124,14 +108,10 @@ class NetworkBefore(Base, frozen=True):
     def want(self) -> State:
         return {"made by": _told(self.words, "as before the run")}
 
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_docker", ("network", self.name, "-")),)
-
     def seen(self, report: HostReport) -> State:
-        found = thing(report, "network", self.name)
-        if found is None:
+        if (found := _found(report, self.name)) is None:
             return {}
-        words = _before(_state(found))
+        words = "\n".join(_words(found))
         told = self.want()["made by"] if words == self.words else _told(words, "as it is")
         return {"made by": told, "words": words}
 
@@ -145,39 +125,40 @@ class NetworkBefore(Base, frozen=True):
             yield network_replace(self.name, words=words, before=before, differs=drift.keys, private=private)
 
 
-def _state(found: Mapping[str, Any]) -> dict[str, str]:
-    configs: list[dict[str, str]] = (found.get("IPAM") or {}).get("Config") or [{}]
-    subnet = configs[0]
-    return {
-        "driver": found["Driver"],
-        "internal": "yes" if found["Internal"] else "no",
-        # Options that the daemon adds are not compared (moby: com.docker.network.*).
-        "options": _shown({key: value for key, value in (found.get("Options") or {}).items() if key not in _ITS_OWN}),
-        "labels": _shown(found.get("Labels") or {}),
-        "subnet": subnet.get("Subnet") or "",
-        "gateway": subnet.get("Gateway") or "",
-    }
-
-
 #: moby: network/network_mode and the defaults that `docker network create` stores.
 _ITS_OWN = {"com.docker.network.enable_ipv4", "com.docker.network.enable_ipv6"}
 
 
-def _shown(pairs: Mapping[str, str]) -> str:
-    return json.dumps(dict(pairs), sort_keys=True)
+def _found(report: HostReport, name: str) -> spec.Network | None:
+    """The network that a host has, in the words of a spec."""
+    if (one := thing(report, "network", name)) is None:
+        return None
+    subnet = ((one.get("IPAM") or {}).get("Config") or [{}])[0]
+    # Options that the daemon adds are not compared (moby: com.docker.network.*).
+    options = {key: value for key, value in sorted((one.get("Options") or {}).items()) if key not in _ITS_OWN}
+    return spec.Network.model_construct(
+        driver=one["Driver"],
+        internal=one["Internal"],
+        options=options,
+        labels=dict(sorted((one.get("Labels") or {}).items())),
+        subnet=subnet.get("Subnet"),
+        gateway=subnet.get("Gateway"),
+    )
 
 
-def _words(
-    driver: str, internal: bool, subnet: str, gateway: str, options: Mapping[str, str], labels: Mapping[str, str]
-) -> tuple[str, ...]:
+def _state(one: spec.Network) -> dict[str, str]:
+    return {"driver": one.driver, "internal": "yes" if one.internal else "no"}
+
+
+def _words(one: spec.Network) -> tuple[str, ...]:
     """The words of ``docker network create``."""
     return (
-        *("--driver", driver),
-        *(("--internal",) if internal else ()),
-        *(("--subnet", subnet) if subnet else ()),
-        *(("--gateway", gateway) if gateway else ()),
-        *(word for key, value in options.items() for word in ("--opt", f"{key}={value}")),
-        *(word for key, value in labels.items() for word in ("--label", f"{key}={value}")),
+        *("--driver", one.driver),
+        *(("--internal",) if one.internal else ()),
+        *(("--subnet", one.subnet) if one.subnet else ()),
+        *(("--gateway", one.gateway) if one.gateway else ()),
+        *(word for key, value in one.options.items() for word in ("--opt", f"{key}={value}")),
+        *(word for key, value in one.labels.items() for word in ("--label", f"{key}={value}")),
     )
 
 
@@ -190,35 +171,14 @@ def _told(words: str, when: str) -> Withheld:
     return Withheld(f"{when} ({' '.join(told)})")
 
 
-def _before(seen: State) -> str:
-    """The words of the command that makes it, one word a line, for the host to restore it."""
-    words = _words(
-        seen["driver"],
-        seen["internal"] == "yes",
-        seen["subnet"],
-        seen["gateway"],
-        json.loads(seen["options"]),
-        json.loads(seen["labels"]),
-    )
-    return "\n".join(words)
-
-
 def _restored(line: d.Line, record: d.Record) -> d.Restored:
     if line.word == "absent":
-        yield d.Place.NEW_NETWORKS, NoNetwork(line.rest)
-    else:
-        yield d.Place.NETWORKS, NetworkBefore(line.rest, *record.report.fields("made_of", line.rest))
+        return [NoNetwork(line.rest)]
+    return [NetworkBefore(line.rest, *record.report.fields("made_of", line.rest))]
 
 
-def _undeclared(rest: str, before: str, watchers: d.Watchers) -> Resource | None:
-    return NoNetwork(rest)
-
-
+_LINES = {"network": d.RecordLine("undo_network", _restored), "id": d.RecordLine()}
 DECLARATION = d.Declaration(
-    kinds={
-        "network": d.Kind(
-            "keep_network", {"network": d.RecordLine("undo_network", _restored), "id": d.RecordLine()}, d.Stage.OBJECTS
-        )
-    },
-    entries={"network": d.Entry(_undeclared, field="networks")},
+    kinds={"network": d.Kind("keep_network", _LINES, d.Stage.OBJECTS)},
+    entries={"network": d.Entry(lambda rest, before, watchers: NoNetwork(rest), field="networks")},
 )

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from provision import spec
 from provision.model import Call, Drift, HostReport, Impact, Risk, State
-from provision.resources.base import Base
-from provision.resources.docker.inspected import thing
+from provision.resources.declaration import Place
+from provision.resources.docker.inspected import Inspected, thing
 from provision.resources.obstacle import Unfixable
 from provision.secrets import disclosure
 
@@ -30,10 +30,11 @@ def volume_remove(name: str) -> Call:
     )
 
 
-class Volume(Base, frozen=True):
+class Volume(Inspected, frozen=True):
     """A volume is data, so no manifest names it: only ``absent`` removes it."""
 
     kind = "volume"
+    place = Place.NETWORKS
 
     name: str
     declared: spec.Volume
@@ -45,9 +46,6 @@ class Volume(Base, frozen=True):
             "options": json.dumps(one.options, sort_keys=True),
             "labels": json.dumps(one.labels, sort_keys=True),
         }
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_docker", ("volume", self.name, "-")),)
 
     def seen(self, report: HostReport) -> State:
         found = thing(report, "volume", self.name)
@@ -75,16 +73,12 @@ class Volume(Base, frozen=True):
         yield volume_put(self.name, words=words)
 
 
-class NoVolume(Base, frozen=True):
+class NoVolume(Inspected, frozen=True):
     kind = "volume"
+    desired = ("volume", "absent")
+    place = Place.NEW_NETWORKS
 
     name: str
-
-    def want(self) -> State:
-        return {"volume": "absent"}
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_docker", ("volume", self.name, "-")),)
 
     def seen(self, report: HostReport) -> State:
         going = report.get("going", self.name) is not None  # this run removes it at its end
