@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from provision.engine.keys import Key, keys
@@ -170,17 +172,15 @@ def _tests(item: Map, key: str, folder: Path) -> tuple[Path, ...]:
     return tuple(found)
 
 
-_TEMPLATE = {"type": "string", "pattern": r"\{\{|\{%", "description": "a jinja2 template"}
-#: A type of the table of daemon.json's keys -> its JSON Schema; every other type is text.
-_TYPES: dict[str, dict[str, Any]] = {
-    "bool": {"type": "boolean"},
-    "int": {"type": "integer"},
-    **{name: {"type": "array", "items": {"type": "string"}} for name in ("texts", "addresses", "urls")},
-    "objects": {"type": "array", "items": {"type": "object"}},
-    "object": {"type": "object"},
-    "table": {"type": "object", "additionalProperties": {"type": "string"}},
-    "switches": {"type": "object", "additionalProperties": {"anyOf": [{"type": "boolean"}, _TEMPLATE]}},
-}
+class _Schema(Struct):
+    playbook: dict[str, Any]
+    template: dict[str, Any]
+    types: dict[str, dict[str, Any]]
+
+
+@cache
+def _schema() -> _Schema:
+    return msgspec.yaml.decode(Path(__file__).with_name("schema.yml").read_bytes(), type=_Schema)
 
 
 def playbook_schema() -> dict[str, Any]:
@@ -193,44 +193,19 @@ def playbook_schema() -> dict[str, Any]:
     rollout_options = RolloutOptions.model_json_schema()
     definitions |= rollout_options.pop("$defs")
     definitions["RolloutOptions"] = rollout_options
-    play = {
-        "type": "object",
-        "required": ["name", "hosts", "spec"],
-        "additionalProperties": False,
-        "properties": {
-            "name": {"type": "string", "description": "The play's name; a host records what the play made under it."},
-            "hosts": {
-                "description": "Ansible's host pattern.",
-                "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
-            },
-            "vars": {"type": "object"},
-            "spec": {"$ref": "#/$defs/Spec"},
-            "rollout": {"$ref": "#/$defs/RolloutOptions"},
-            "verify": {
-                "description": "The user's own testinfra tests: files or directories next to the playbook.",
-                "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
-            },
-        },
-    }
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "provision playbook",
-        "type": "array",
-        "items": play,
-        "$defs": definitions,
-    }
+    return {**_schema().playbook, "$defs": definitions}
 
 
 def _daemon() -> dict[str, Any]:
     """daemon.json, with the keys of every engine that provision knows."""
-    properties = {name: {"anyOf": [_typed(key), _TEMPLATE, {"type": "null"}]} for name, key in keys().items()}
+    properties = {name: {"anyOf": [_typed(key), _schema().template, {"type": "null"}]} for name, key in keys().items()}
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
 def _typed(key: Key) -> dict[str, Any]:
     if isinstance(key.type, tuple):
         return {"enum": ["", *key.type]}
-    return _TYPES.get(key.type, {"type": "string"})
+    return _schema().types.get(key.type, {"type": "string"})
 
 
 def _templated(schema: dict[str, Any]) -> dict[str, Any]:
@@ -244,4 +219,4 @@ def _or_template(schema: dict[str, Any]) -> dict[str, Any]:
     about: dict[str, Any] = {key: schema[key] for key in ("description", "default", "title") if key in schema}
     rest = {key: value for key, value in schema.items() if key not in about}
     options = rest.pop("anyOf") if set(rest) == {"anyOf"} else [rest]
-    return {**about, "anyOf": [*options, _TEMPLATE]}
+    return {**about, "anyOf": [*options, _schema().template]}

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
 
 from provision.errors import SpecError
@@ -30,19 +31,14 @@ class Mirror(Struct, frozen=True):
     url: str
 
 
-#: Docker's own server, the two mirrors of get.docker.com's ``--mirror``, and public mirrors of universities and
-#: clouds that copy all of ``linux/``. The signatures are Docker's: a mirror cannot change a package.
-MIRRORS = (
-    Mirror("docker", "Docker, worldwide", "https://download.docker.com"),
-    Mirror("aliyun", "Alibaba Cloud, China", "https://mirrors.aliyun.com/docker-ce"),
-    Mirror("azure-china", "Azure China", "https://mirror.azure.cn/docker-ce"),
-    Mirror("huawei", "Huawei Cloud, China", "https://mirrors.huaweicloud.com/docker-ce"),
-    Mirror("tencent", "Tencent Cloud, China", "https://mirrors.cloud.tencent.com/docker-ce"),
-    Mirror("tuna", "Tsinghua University, China", "https://mirrors.tuna.tsinghua.edu.cn/docker-ce"),
-    Mirror("ustc", "USTC, China", "https://mirrors.ustc.edu.cn/docker-ce"),
-)
+class _Data(Struct):
+    mirrors: tuple[Mirror, ...]
+    ignored: str
+    editor: dict[str, Any]
 
 
+_DATA = msgspec.yaml.decode(Path(__file__).with_suffix(".yml").read_bytes(), type=_Data)
+MIRRORS = _DATA.mirrors
 _FOLDERS = ("inventory", "playbooks", "molecule/default", "molecule/plays")
 _KINDS = (".yml", ".py")
 _HOSTS, _GROUP, _PLAYBOOK = (
@@ -60,23 +56,6 @@ _LONGEST = 253
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.@-]{0,63}\$?")
 #: The characters that a URL may have and plain YAML too.
 _URL = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9._~:/%+-]*")
-
-_IGNORED = """\
-# What provision writes on the controller: the journals of its runs. They can hold text of files.
-.provision/
-# Plan files (plan --out) can hold text of files, and keyed hashes of secrets.
-*.plan
-*.plan.sig
-plan.json
-plan.json.sig
-# What provision support-bundle writes.
-provision-support-*.tar.gz
-"""
-#: The schema's line in the playbook works in every editor; only this setting declares provision's tags.
-_EDITOR = {
-    "yaml.customTags": ["!secret mapping", "!secret scalar", "!vault scalar", "!unsafe scalar"],
-    "[yaml]": {"editor.insertSpaces": True, "editor.tabSize": 2},
-}
 
 
 class Entry(Struct, frozen=True):
@@ -164,8 +143,8 @@ def files(answers: Answers) -> dict[Path, bytes]:
     made[_GROUP] = _variables(made[_GROUP].decode(), answers).encode()
     made[_PLAYBOOK] = _playbook(made[_PLAYBOOK].decode(), answers).encode()
     made[_SCHEMA] = (json.dumps(playbook_schema(), indent=1) + "\n").encode()
-    made[Path(".gitignore")] = _IGNORED.encode()
-    made[Path(".vscode/settings.json")] = (json.dumps(_EDITOR, indent=2) + "\n").encode()
+    made[Path(".gitignore")] = _DATA.ignored.encode()
+    made[Path(".vscode/settings.json")] = (json.dumps(_DATA.editor, indent=2) + "\n").encode()
     return made
 
 
