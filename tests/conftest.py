@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from provision.catalog import Options
+from provision.errors import all_of
 from provision.inventory import Inventory, program
 from provision.load import Loaded, check
 from provision.project.host_config import HostConfig, context, declare
-from provision.project.playbook import load_playbook
+from provision.project.playbook import read_playbook
 from provision.secrets import secret
 from provision.text import limits, yamlfile
 
@@ -44,9 +45,16 @@ class Project:
     def inventory(self, **extra: Any) -> Inventory:
         return Inventory(self.folder / "inventory", playbook_dir=self.folder / "playbooks", **extra)
 
+    def declared(self, **extra: Any) -> list[HostConfig]:
+        """Every host of every play. Raises :class:`SpecError` with every fault of the plays, or of the hosts."""
+        plays, faults = read_playbook(self.folder / "playbooks/site.yml")
+        if faults:
+            raise all_of(faults)
+        return declare(self.inventory(**extra), plays)
+
     def load(self, **extra: Any) -> Loaded:
         path = self.folder / "playbooks/site.yml"
-        loaded = Loaded(declare(self.inventory(**extra), load_playbook(path)), context(path))
+        loaded = Loaded(self.declared(**extra), context(path))
         check(loaded, Options())
         return loaded
 

@@ -28,8 +28,7 @@ from provision.distros import platform
 from provision.model import Call, Change, Drift, Plan
 from provision.planning.plan import Inspection, inspection
 from provision.project.dependencies import dependencies
-from provision.project.host_config import Context, HostConfig, context, declare
-from provision.project.playbook import load_playbook
+from provision.project.host_config import Context, HostConfig, context
 from provision.remote.protocol import Seen
 from provision.resources.obstacle import Unfixable
 from provision.rollout.pulls import Pulls
@@ -122,7 +121,7 @@ def loaded(project: Project, given: Any) -> tuple[HostConfig, Context]:
     """Read a spec, and compute the order of its hosts."""
     project.spec(given if isinstance(given, str) else yaml.safe_dump(given))
     path = project.folder / "playbooks/site.yml"
-    renewed(declare(project.inventory(), load_playbook(path)), context(path))
+    renewed(project.declared(), context(path))
     found = project.load()
     dependencies(found.configs, found.context)
     return found.configs[0], found.context

@@ -101,11 +101,10 @@ engine: {registries: {"reg.example:5000": {authority: lab}}}
     with pytest.raises(SpecError, match="there is no authority lab"):
         files(project, spec)
     # The first action of apply.
-    from provision.project.host_config import context, declare
-    from provision.project.playbook import load_playbook
+    from provision.project.host_config import context
 
     path = project.folder / "playbooks/site.yml"
-    said = renewed(declare(project.inventory(), load_playbook(path)), context(path))
+    said = renewed(project.declared(), context(path))
     assert len(said) == 2
     given = files(project, spec)
     ca = given["/etc/docker/certs.d/reg.example:5000/ca.crt"].content

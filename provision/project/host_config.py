@@ -118,15 +118,8 @@ def context(playbook: Path, *, foresees: bool = False) -> Context:
     return Context(templates, files, folder, read(of_playbook(playbook)), foresees=foresees)
 
 
-def declare(
-    inventory: Inventory,
-    plays: list[Play],
-    limit: str | None = None,
-) -> list[HostConfig]:
-    """Every host of every play, in inventory order, with its validated spec.
-
-    Raises :class:`SpecError` with every fault in the files, and :class:`UsageError` when no host is left.
-    """
+def declare(inventory: Inventory, plays: list[Play], limit: str | None = None) -> list[HostConfig]:
+    """Every host of every play. Raises :class:`SpecError` with every fault of their specs."""
     configs, faults = read_configs(inventory, plays, limit)
     if faults:
         raise all_of(faults)
@@ -136,7 +129,8 @@ def declare(
 def read_configs(
     inventory: Inventory, plays: list[Play], limit: str | None = None
 ) -> tuple[list[HostConfig], list[SpecError]]:
-    """Every host of every play, and the faults. A host with faults has a spec without the fields that are wrong."""
+    """Every host of every play, in inventory order, and the faults. A host with faults has a spec without the fields
+    that are wrong. Raises :class:`UsageError` when no host is left."""
     chosen: dict[str, list[tuple[int, Play]]] = {}
     faults: list[SpecError] = []
     for number, play in enumerate(plays):

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from provision.engine.keys import Key, keys
-from provision.errors import SpecError, Where, all_of
+from provision.errors import SpecError, Where
 from provision.project.rollout_options import RolloutOptions
 from provision.secrets.secret import holds
 from provision.spec import Spec
@@ -46,14 +46,6 @@ class Play(Struct, frozen=True):
     where: Where
     hosts_where: Where
     rollout: RolloutOptions | None = None
-
-
-def load_playbook(path: Path) -> list[Play]:
-    """Read ``path``; raises :class:`SpecError` with every fault of its plays."""
-    plays, faults = read_playbook(path)
-    if faults:
-        raise all_of(faults)
-    return plays
 
 
 def read_playbook(path: Path) -> tuple[list[Play], list[SpecError]]:

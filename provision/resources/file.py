@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from provision.model import Call, Drift, HostReport, State, Withheld
@@ -68,7 +69,9 @@ class File(Base, frozen=True):
         if not file.regular:
             return {"type": file.kind}
         state = {"owner": file.owner, "group": file.group, "mode": file.mode}
-        if file.sha256 == digest(self._bytes()) or self._means_the_same(file.content):
+        content = self.content if self.literal else reveal_bytes(self.content)
+        alike = self.same is not None and file.content is not None and self.same(file.content)
+        if alike or file.sha256 == digest(content):
             return {**state, "content": self._declared()}
         if self.hidden:
             return {**state, "content": Withheld("another content, not shown")}
@@ -77,31 +80,18 @@ class File(Base, frozen=True):
         return {**state, "content": disclosed(file, report)}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
+        write: Callable[..., Call] = own_file
         if "content" in drift:
-            yield put_file(
-                self.path,
-                content=self.content,
-                owner=self.owner,
-                group=self.group,
-                mode=self.mode,
-                watchers=self.watchers,
-                literal=self.literal,
-                private=self.secret,
-                data=self.data,
-            )
-        else:
-            yield own_file(
-                self.path,
-                content=self.content,
-                owner=self.owner,
-                group=self.group,
-                mode=self.mode,
-                literal=self.literal,
-                private=self.secret,
-            )
-
-    def _bytes(self) -> bytes:
-        return self.content if self.literal else reveal_bytes(self.content)
+            write = partial(put_file, watchers=self.watchers, data=self.data)
+        yield write(
+            self.path,
+            content=self.content,
+            owner=self.owner,
+            group=self.group,
+            mode=self.mode,
+            literal=self.literal,
+            private=self.secret,
+        )
 
     def _declared(self) -> str:
         if self.hidden:
@@ -110,9 +100,6 @@ class File(Base, frozen=True):
         if not open_mode(self.mode):
             return Withheld(f"the declared {len(self.content)} bytes, not shown")
         return shown(self.content)
-
-    def _means_the_same(self, content: bytes | None) -> bool:
-        return self.same is not None and content is not None and self.same(content)
 
 
 class OfFile(Base, frozen=True):

@@ -11,10 +11,6 @@ from provision.model import Call, Drift, HostReport, State
 from provision.resources.base import Base
 
 
-def module_load(name: str) -> Call:
-    return Call("module_load", (name,), title=f"load the kernel module {name}")
-
-
 class KernelModule(Base, frozen=True):
     kind = "module"
     desired = ("live", "loaded")
@@ -29,7 +25,7 @@ class KernelModule(Base, frozen=True):
         return {"live": "loaded" if found in ("loaded", "builtin") else found}
 
     def fix(self, drift: Drift) -> Iterator[Call]:
-        yield module_load(self.name)
+        yield Call("module_load", (self.name,), title=f"load the kernel module {self.name}")
 
     @property
     def _kernel_name(self) -> str:

@@ -38,14 +38,11 @@ def _unarmour(armoured: bytes) -> list[bytes]:
     if not blocks or text.count("-----BEGIN PGP ") != len(blocks):
         raise ValueError("is not an ASCII-armoured PGP public key")
     try:
-        return [base64.b64decode("".join(_body(lines)), validate=True) for lines in blocks]
+        # Without the checksum (RFC 9580, 6.1).
+        bodies = ("".join(line for line in lines if not line.startswith("=")) for lines in blocks)
+        return [base64.b64decode(body, validate=True) for body in bodies]
     except binascii.Error as error:
         raise ValueError("is not an ASCII-armoured PGP public key") from error
-
-
-def _body(lines: list[str]) -> list[str]:
-    """The lines without the checksum (RFC 9580, 6.1)."""
-    return [line for line in lines if not line.startswith("=")]
 
 
 def _packets(data: bytes) -> Iterator[tuple[int, bytes]]:

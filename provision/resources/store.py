@@ -127,7 +127,8 @@ class Store(Base, frozen=True):
                 continue
             lost = self._unseen(report, old_root, before, after)
             if lost:
-                yield f"{', '.join(lost)}, because {_from(before)}{after}{_because(there, then, old, new)}"
+                how = f"change from {before} to" if before is not None else "use"
+                yield f"{', '.join(lost)}, because docker would {how} {after}{_because(there, then, old, new)}"
                 return
 
     def _unseen(self, report: HostReport, root: str, before: ImageStore | None, after: ImageStore) -> list[str]:
@@ -189,11 +190,7 @@ class Store(Base, frozen=True):
 
     def _before(self, report: HostReport) -> dict[str, Any]:
         """The daemon.json that the host has before the change."""
-        try:
-            found = json.loads(_content(report, self.config) or b"{}")
-        except (ValueError, RecursionError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return parsed(_content(report, self.config)) or {}
 
 
 class UndeclaredStore(Base, frozen=True):
@@ -245,10 +242,6 @@ def _chosen(report: HostReport, root: str, engine: Version, daemon: Mapping[str,
     used = {name for name in GRAPH_DRIVERS if f"images of {name}" in words or f"containers of {name}" in words}
     prior = {name for name in GRAPH_DRIVERS if f"driver {name}" in words}
     return image_store(engine, daemon, prior, used)
-
-
-def _from(before: ImageStore | None) -> str:
-    return f"docker would change from {before} to " if before is not None else "docker would use "
 
 
 def _because(there: Version | None, then: Version, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

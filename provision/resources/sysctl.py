@@ -47,7 +47,8 @@ class Sysctl(Base, frozen=True):
     def seen(self, report: HostReport) -> State:
         live = _live(report, self.key)
         state = {} if live is None else {"live": live}
-        found = at_boot(as_path(self.key), *_files(report), self._planned(report))
+        planned = (self.dropin, self.value) if self.dropin in report.pending else None
+        found = at_boot(as_path(self.key), *_files(report), planned)
         if found is not None:
             value, place = found
             state["boot"] = value if value == self.value else f"{value} (set by {place})"
@@ -90,10 +91,6 @@ class Sysctl(Base, frozen=True):
         names, _ = _files(report)
         declared_here = self.dropin in names or self.dropin in report.pending
         return declared_here and path not in self.declared
-
-    def _planned(self, report: HostReport) -> tuple[str, str] | None:
-        """provision's drop-in with its new value, when this plan writes it."""
-        return (self.dropin, self.value) if self.dropin in report.pending else None
 
 
 class SysctlElsewhere(Struct, frozen=True):

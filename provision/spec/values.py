@@ -188,12 +188,6 @@ def _line(value: str) -> str:
     return value
 
 
-def _host_or_network(value: str) -> str:
-    if not re.fullmatch(r"\*|[A-Za-z0-9.*:/\[\]-]+", value):
-        raise ValueError(f"{value!r} is not a host, domain, address or network")
-    return value
-
-
 def _pem_or_name(value: str) -> str:
     begun = value.lstrip().startswith("-----BEGIN ")
     if begun and "-----END " not in value:
@@ -223,7 +217,7 @@ Version = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9.+~:-]*", "a version suc
 UnitName = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9:_.@-]*", "the name of a service")]
 RepositoryName = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9_-]*", "a repository's name (letters, digits, _ -)")]
 Word = Annotated[str, pattern(r"[A-Za-z0-9][A-Za-z0-9._/+-]*", "a word without blanks")]
-NoProxy = Annotated[str, AfterValidator(_host_or_network)]
+NoProxy = Annotated[str, pattern(r"\*|[A-Za-z0-9.*:/\[\]-]+", "a host, domain, address or network")]
 Pem = Annotated[str, AfterValidator(_pem_or_name)]
 PrivateKey = Annotated[str, AfterValidator(_pem_or_name), TAKES_SECRET]
 RegistryHost = Annotated[
@@ -232,14 +226,12 @@ RegistryHost = Annotated[
 Line = Annotated[str, StringConstraints(max_length=200), AfterValidator(_line)]
 
 
-def _image_name(value: str) -> str:
-    """distribution/reference: host[:port]/path[:tag][@digest]."""
-    part = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-    host = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?/)?"
-    tag, digest = r"(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?", r"(?:@sha256:[0-9a-f]{64})?"
-    if not re.fullmatch(rf"{host}{part}(?:/{part})*{tag}{digest}", value):
-        raise ValueError(f"{value!r} is not the name of an image (such as registry.example:5000/team/app:1.2)")
-    return value
+#: distribution/reference: host[:port]/path[:tag][@digest].
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_IMAGE = (
+    rf"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{{1,5}})?/)?{_PART}(?:/{_PART})*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+)
 
 
 def _size(value: Any) -> Any:
@@ -325,7 +317,11 @@ LongerName = Annotated[
 ]
 #: compose-spec: the project's name.
 ProjectName = Annotated[str, pattern(r"[a-z0-9][a-z0-9_-]{0,62}", "a project's name (lower case letters, digits, _ -)")]
-ImageName = Annotated[str, AfterValidator(_image_name), Shape("[A-Za-z0-9][A-Za-z0-9._/:@-]*")]
+ImageName = Annotated[
+    str,
+    pattern(_IMAGE, "the name of an image (such as registry.example:5000/team/app:1.2)"),
+    Shape("[A-Za-z0-9][A-Za-z0-9._/:@-]*"),
+]
 Digest = Annotated[str, pattern(r"sha256:[0-9a-f]{64}", "a digest (sha256: and 64 hexadecimal digits)")]
 Size = Annotated[str, BeforeValidator(_size, json_schema_input_type=str | int), Shape(r"[0-9]+(\.[0-9]+)?[bkmgBKMG]?")]
 Duration = Annotated[str, BeforeValidator(_duration, json_schema_input_type=str | int)]

@@ -179,7 +179,7 @@ class Container(Base, frozen=True):
             steady=one.steady,
             networks=one.networks[1:],
             secrets={name: one.environment[name] for name in self._secrets},
-            words=words(one, self.image),
+            words=tuple(words(one, self.image)),
             differs=drift.keys if drift.seen else (),
             limit=limit,
         )

@@ -32,19 +32,19 @@ def declared(one: Container, logs: Mapping[str, str]) -> dict[str, str]:
         "image": str(one.image),
         "entrypoint": _IMAGES if entry is None else json.dumps(entry),
         "command": _IMAGES if command is None else json.dumps(command),
-        "ports": ", ".join(sorted(_port(port) for port in one.ports)) or "none",
-        "volumes": ", ".join(sorted(_bind(bind) for bind in one.volumes)) or "none",
-        "tmpfs": ", ".join(sorted(one.tmpfs)) or "none",
-        "networks": ", ".join(sorted(one.networks or ["bridge"])),
+        "ports": _names(map(_port, one.ports)),
+        "volumes": _names(map(_bind, one.volumes)),
+        "tmpfs": _names(one.tmpfs),
+        "networks": _names(one.networks or ["bridge"]),
         "user": _IMAGES if one.user is None else one.user,
         "workdir": _IMAGES if one.workdir is None else one.workdir,
         "memory": str(size(one.memory)),
         "cpus": f"{float(one.cpus or 0):g}",
         "pids": str(one.pids or 0),
         "restart": one.restart,
-        "cap_add": ", ".join(sorted(one.cap_add)) or "none",
-        "cap_drop": ", ".join(sorted(one.cap_drop)) or "none",
-        "security": ", ".join(sorted(one.security)) or "none",
+        "cap_add": _names(one.cap_add),
+        "cap_drop": _names(one.cap_drop),
+        "security": _names(one.security),
         "privileged": _yes(one.privileged),
         "read_only": _yes(one.read_only),
         "init": _yes(one.init),
@@ -97,7 +97,7 @@ def found(
     """
     host, config = whole["HostConfig"], whole["Config"]
     entry, command = _argv(one)
-    health, policy = config.get("Healthcheck"), host["RestartPolicy"]
+    health, policy, tmpfs = config.get("Healthcheck"), host["RestartPolicy"], host.get("Tmpfs") or {}
     own = {key: value for key, value in (config.get("Labels") or {}).items() if key not in OWN_LABELS}
     of_image = image.get("Labels") or {}
     given = dict(variable.partition("=")[::2] for variable in variables)
@@ -112,14 +112,16 @@ def found(
     logging = {**_options(before.get("log")), **(logs or {}), **own_logs}
     options = host["LogConfig"].get("Config") or {}
     compared = options if logs is not None else {key: value for key, value in options.items() if key in own_logs}
+    no_label = host.get("Privileged") and not any(option.startswith("label") for option in one.security)
+    added = _OF_PRIVILEGED if no_label else ""
     retries = f":{policy['MaximumRetryCount']}" if policy.get("MaximumRetryCount") else ""
     return {
         "entrypoint": _or_images(entry is None, config.get("Entrypoint"), image.get("Entrypoint")),
         "command": _or_images(command is None, config.get("Cmd"), image.get("Cmd")),
-        "ports": ", ".join(sorted(_published(host.get("PortBindings") or {}))) or "none",
-        "volumes": ", ".join(sorted(_mounted(host))) or "none",
-        "tmpfs": ", ".join(sorted(_tmpfs(host.get("Tmpfs") or {}))) or "none",
-        "networks": ", ".join(sorted(whole.get("Networks") or {})) or "none",
+        "ports": _names(_published(host.get("PortBindings") or {})),
+        "volumes": _names(_mounted(host)),
+        "tmpfs": _names(f"{path}:{options}" if options else path for path, options in tmpfs.items()),
+        "networks": _names(whole.get("Networks") or {}),
         "user": _text_or_images(one.user is None, config.get("User"), image.get("User")),
         "workdir": _text_or_images(one.workdir is None, config.get("WorkingDir"), image.get("WorkingDir")),
         "memory": str(host.get("Memory") or 0),
@@ -127,9 +129,9 @@ def found(
         "cpus": f"{(host.get('NanoCpus') or 0) / 1e9:g}",
         "pids": str(max(0, host.get("PidsLimit") or 0)),
         "restart": (policy.get("Name") or "no") + retries,
-        "cap_add": _capabilities(host.get("CapAdd")),
-        "cap_drop": _capabilities(host.get("CapDrop")),
-        "security": ", ".join(sorted(_security(one, host))) or "none",
+        "cap_add": _names(name.removeprefix("CAP_") for name in host.get("CapAdd") or []),
+        "cap_drop": _names(name.removeprefix("CAP_") for name in host.get("CapDrop") or []),
+        "security": _names(option for option in host.get("SecurityOpt") or [] if option != added),
         "privileged": _yes(host.get("Privileged")),
         "read_only": _yes(host.get("ReadonlyRootfs")),
         "init": _yes(host.get("Init")),
@@ -173,13 +175,9 @@ def stop_timeout(config: Mapping[str, Any]) -> str:
     return "docker's" if config.get("StopTimeout") is None else str(config["StopTimeout"])
 
 
-def words(one: Container, image: str = "") -> tuple[str, ...]:
+def words(one: Container, image: str = "") -> Iterator[str]:
     """The words of ``docker create`` except the name, the secrets, and the networks after the first. ``image`` is the
     id of the image to use, where the declared name may stand for another one."""
-    return tuple(_words(one, image or str(one.image)))
-
-
-def _words(one: Container, image: str) -> Iterator[str]:
     entry, command = _argv(one)
     if entry is not None:
         yield from ("--entrypoint", entry[0] if entry else "")
@@ -215,11 +213,13 @@ def _words(one: Container, image: str) -> Iterator[str]:
         for flag, on in (("--privileged", one.privileged), ("--read-only", one.read_only), ("--init", one.init))
         if on
     )
-    yield from _log_words(one)
+    if one.log is not None:
+        yield from ("--log-driver", one.log.driver)
+        yield from (word for key, value in one.log.options.items() for word in ("--log-opt", f"{key}={value}"))
     yield from _health_words(one)
     for name, value in {**one.labels, **_labels(one)}.items():
         yield from ("--label", f"{name}={value}")
-    yield image
+    yield image or str(one.image)
     yield from (entry or [])[1:] if command is None else command
 
 
@@ -272,17 +272,6 @@ def _shown_port(address: str, outer: str, inner: str) -> str:
     return f"{address}:{int(outer) if outer.isdigit() else outer} -> {inner}"
 
 
-def _tmpfs(mounts: Mapping[str, str]) -> Iterator[str]:
-    """The mounts as ``--tmpfs`` takes them: PATH, or PATH:OPTIONS."""
-    yield from (f"{path}:{options}" if options else path for path, options in mounts.items())
-
-
-def _security(one: Container, host: Mapping[str, Any]) -> list[str]:
-    given: list[str] = host.get("SecurityOpt") or []
-    added = host.get("Privileged") and not any(option.startswith("label") for option in one.security)
-    return [option for option in given if not (added and option == _OF_PRIVILEGED)]
-
-
 def _bind(text: str) -> str:
     source, inner, *options = text.split(":")
     kept = sorted(option for option in (options[0].split(",") if options else []) if option != "rw")
@@ -292,10 +281,6 @@ def _bind(text: str) -> str:
 def _mounted(host: Mapping[str, Any]) -> Iterator[str]:
     yield from (_bind(bind) for bind in host.get("Binds") or [])
     yield from (f"{mount.get('Source', '')}:{mount['Target']} (mount)" for mount in host.get("Mounts") or [])
-
-
-def _capabilities(given: list[str] | None) -> str:
-    return ", ".join(sorted(name.removeprefix("CAP_") for name in given or [])) or "none"
 
 
 def _health_declared(one: Container) -> str:
@@ -357,13 +342,6 @@ def _log_found(driver: str, options: Mapping[str, str], known: Mapping[str, str]
     told = disclosure.pairs(options, known, salt)
     line = f"{driver} {told}"
     return Withheld(line) if isinstance(told, Withheld) else line
-
-
-def _log_words(one: Container) -> Iterator[str]:
-    if one.log is not None:
-        yield from ("--log-driver", one.log.driver)
-        for key, value in one.log.options.items():
-            yield from ("--log-opt", f"{key}={value}")
 
 
 def _or_images(undeclared: bool, seen: list[str] | None, image: list[str] | None) -> str:
