@@ -13,7 +13,7 @@ from provision.engine.daemon_json import FORWARDING
 from provision.errors import SpecError, UsageError, Where
 from provision.model import Platform, Salt
 from provision.project.host_config import Context, HostConfig
-from provision.project.lockfile import IMAGES
+from provision.resources.file import File
 from provision.secrets.secret import holds
 from provision.spec import Service
 from provision.text.formats import PEM, Format, written_later
@@ -134,9 +134,9 @@ class CompileContext:
         """The drop-in files of provision that set a sysctl at boot, one for each play that declares it."""
         return tuple(sysctl_dropin(slug) for _, slug, spec in self.plays if key in spec.sysctl)
 
-    def locked_image(self, reference: str) -> str | None:
-        """The digest that the lock file has for an image."""
-        return None if self.options.upgrade else self.context.locks.get(IMAGES, {}).get(reference)
+    def locked(self, part: str) -> Mapping[str, str]:
+        """A part of the lock file. An upgrade takes precedence over it: the lock file is written after that."""
+        return {} if self.options.upgrade else self.context.locks.get(part, {})
 
     def render(self, template: str, **values: Any) -> bytes:
         """Render a shipped template, or the user's own of that name. Use it for a file that plans may show, or that
@@ -164,6 +164,10 @@ class CompileContext:
             return how.encode(given)
         except UsageError as error:
             raise self.error(str(error), *path) from error
+
+    def file(self, path: str, content: bytes, **more: Any) -> File:
+        """A file, with the services that watch it."""
+        return File(path, content, watchers=self.watchers.get(path, ()), **more)
 
     def read(self, name: str, *path: str) -> bytes:
         """The bytes of a file next to the playbook, which the spec names at ``path``."""

@@ -39,16 +39,9 @@ def files_of_others(ctx: CompileContext) -> Iterator[Resource]:
 
 def _file(ctx: CompileContext, path: str) -> File:
     declared = ctx.spec.files[path]
-    return File(
-        path,
-        content(ctx, path),
-        declared.owner,
-        declared.group,
-        declared.mode,
-        ctx.watchers.get(path, ()),
-        # A file is sent unchanged: text in it that looks like a token is not a token.
-        literal=declared.src is not None,
-    )
+    owned = {"owner": declared.owner, "group": declared.group, "mode": declared.mode}
+    # A file is sent unchanged: text in it that looks like a token is not a token.
+    return ctx.file(path, content(ctx, path), literal=declared.src is not None, **owned)
 
 
 def content(ctx: CompileContext, path: str) -> bytes:

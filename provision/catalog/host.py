@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 from provision.catalog.context import CompileContext, sysctl_dropin
 from provision.engine import daemon_json
@@ -28,22 +28,18 @@ def kernel(ctx: CompileContext) -> Iterator[Resource]:
     for play, slug, spec in ctx.plays:
         if spec.modules:
             path = f"/etc/modules-load.d/provision-{slug}.conf"
-            file = _file(ctx, path, "modules.conf.j2", play=play, modules=spec.modules)
-            yield Dropin(file, ModulesElsewhere(tuple(spec.modules)))
+            content = ctx.render("modules.conf.j2", play=play, modules=spec.modules)
+            yield Dropin(ctx.file(path, content), ModulesElsewhere(tuple(spec.modules)))
         if spec.sysctl:
             path = sysctl_dropin(slug)
             dropins |= dict.fromkeys(spec.sysctl, path)
-            file = _file(ctx, path, "sysctl.conf.j2", play=play, sysctl=spec.sysctl)
-            yield Dropin(file, SysctlElsewhere(spec.sysctl))
+            content = ctx.render("sysctl.conf.j2", play=play, sysctl=spec.sysctl)
+            yield Dropin(ctx.file(path, content), SysctlElsewhere(spec.sysctl))
     for module in ctx.spec.modules:
         yield KernelModule(module)
     paths = frozenset(ctx.spec.files).union(sysctl_dropin(slug) for _, slug, _ in ctx.plays)
     for key, value in ctx.spec.sysctl.items():
         yield Sysctl(key, value, dropins[key], paths)
-
-
-def _file(ctx: CompileContext, path: str, template: str, **values: Any) -> File:
-    return File(path, ctx.render(template, **values), watchers=ctx.watchers.get(path, ()))
 
 
 UNIT = "provision-forward"
@@ -55,8 +51,7 @@ def boot_rules(ctx: CompileContext) -> Iterator[Resource]:
         return
     if declared.firewalld:
         bridge = str((ctx.spec.engine.daemon or {}).get("bridge") or "docker0")
-        content = ctx.render("firewalld/docker.xml.j2", bridge=bridge)
-        yield File(daemon_json.ZONE, content, watchers=ctx.watchers.get(daemon_json.ZONE, ()))
+        yield ctx.file(daemon_json.ZONE, ctx.render("firewalld/docker.xml.j2", bridge=bridge))
 
 
 def live_rules(ctx: CompileContext) -> Iterator[Resource]:
@@ -128,8 +123,9 @@ def logins(ctx: CompileContext, root: bool) -> Iterator[Resource]:
         path = f"{home}/.docker/config.json"
         if path in ctx.spec.files:
             raise ctx.error("engine.registries declares this file too", "files", path)
-        yield Folder(f"{home}/.docker", account, _group(account), "0700")
-        yield File(path, content.encode(), account, _group(account), "0600", secret=True)
+        # The account's own group has its name (useradd(8)).
+        yield Folder(f"{home}/.docker", account, account, "0700")
+        yield File(path, content.encode(), account, account, "0600", secret=True)
 
 
 def _basic(user: str) -> secret.Derivation:
@@ -144,8 +140,3 @@ def _home(ctx: CompileContext, account: str) -> str:
         return "/root"
     declared = ctx.spec.users.get(account)
     return (declared.home if declared is not None else None) or f"/home/{account}"
-
-
-def _group(account: str) -> str:
-    """The account's own group, as useradd(8) makes it."""
-    return account

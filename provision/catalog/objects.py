@@ -12,6 +12,7 @@ from provision.catalog.context import CompileContext
 from provision.engine import daemon_json
 from provision.model import Resource
 from provision.project import dependencies
+from provision.project.lockfile import IMAGES
 from provision.remote.sources import SH
 from provision.remote.uploads import archive, folder
 from provision.resources.docker.compose import NoProject, Project, place
@@ -71,7 +72,7 @@ def _pulled(ctx: CompileContext, reference: str, digest: str | None, follows: bo
     by = ctx.context.pushed_by.get(reference, "")
     if by and by != ctx.own.host.name:
         return PulledImage(reference, dict(ctx.options.published).get(reference), by)
-    return PulledImage(reference, digest or ctx.locked_image(reference), follows=follows)
+    return PulledImage(reference, digest or ctx.locked(IMAGES).get(reference), follows=follows)
 
 
 def _loaded(ctx: CompileContext, reference: str, one: Image) -> LoadedImage:

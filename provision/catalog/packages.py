@@ -5,7 +5,7 @@ The packages are the declared ones, the engine's, and those that conflict with t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
@@ -38,8 +38,10 @@ def packages(ctx: CompileContext) -> Iterator[Resource]:
     if ctx.spec.engine is not None and found is not None:
         if ctx.spec.engine.firewall is not None and ctx.spec.engine.firewall.firewalld:
             present.setdefault(daemon_json.FIREWALLD, None)
-        own = {**dict.fromkeys(_prerequisites(ctx)), **_engine(ctx, ctx.spec.engine)}
-        _check(ctx, _engine(ctx, ctx.spec.engine), found.conflicts)
+        needs = () if ctx.spec.engine.source == "installed" else ctx.platform.needs
+        engine = _engine(ctx, ctx.spec.engine)
+        own = {**dict.fromkeys(needs), **engine}
+        _check(ctx, engine, found.conflicts)
         present |= own
         absent += [name for name in found.conflicts if name not in absent]
         if ctx.options.upgrade:
@@ -51,7 +53,8 @@ def packages(ctx: CompileContext) -> Iterator[Resource]:
         names = ", ".join([*present, *absent])
         yield Obstacle("packages", f"{ctx.platform.name} is a read-only image; its packages stay as they are ({names})")
         return
-    held, sources = _held(ctx, present), source_files(ctx)
+    # Their indexes must be fresh before packages are installed.
+    held, sources = _held(ctx, present), tuple(source.path for source in _sources(ctx))
     if held:
         present = {**dict.fromkeys(ctx.family.holds), **present}
     if present or absent:
@@ -77,14 +80,6 @@ def engine_package(ctx: CompileContext) -> str | None:
     """The package that brings dockerd."""
     found = _packaged(ctx)
     return found.parts.get("engine") if found is not None else None
-
-
-def engine_pin(ctx: CompileContext) -> tuple[str | None, str | None]:
-    """The package that brings dockerd, and the version that it is pinned to."""
-    name = engine_package(ctx)
-    if name is None or ctx.spec.engine is None:
-        return name, None
-    return name, _engine(ctx, ctx.spec.engine).get(name)
 
 
 def _packaged(ctx: CompileContext) -> distros.Packaged | None:
@@ -119,8 +114,7 @@ def _engine(ctx: CompileContext, declared: Engine) -> dict[str, str | None]:
     names = packaged.parts if packaged is not None else {}
     parts = ("engine", "cli", "containerd", *declared.plugins)
     found = {names[part]: pins[part] for part in parts if part in names}
-    # An upgrade takes precedence over the lock file, which is written after it.
-    locked = {} if ctx.options.upgrade else ctx.context.locks.get(lockfile.key(ctx.platform), {})
+    locked = ctx.locked(lockfile.key(ctx.platform))
     return {name: _pin(ctx, name, pin, locked.get(name)) for name, pin in found.items()}
 
 
@@ -133,11 +127,6 @@ def _pin(ctx: CompileContext, name: str, pin: str | None, locked: str | None) ->
             hint="provision apply --upgrade, and then provision lock",
         )
     return locked or pin
-
-
-def _prerequisites(ctx: CompileContext) -> tuple[str, ...]:
-    installed = ctx.spec.engine is not None and ctx.spec.engine.source == "installed"
-    return () if installed else ctx.platform.needs
 
 
 def _check(ctx: CompileContext, own: dict[str, str | None], conflicts: tuple[str, ...]) -> None:
@@ -154,7 +143,7 @@ def stores(ctx: CompileContext) -> Iterator[Resource]:
     if declared is None:
         return
     daemon = daemon_json.daemon_json(declared)
-    package, pin = engine_pin(ctx)
+    package = engine_package(ctx) or ""
     yield Store(
         daemon_json.DAEMON_JSON,
         daemon_json.CONTAINERD_TOML,
@@ -162,9 +151,9 @@ def stores(ctx: CompileContext) -> Iterator[Resource]:
         daemon=daemon,
         containerd=declared.containerd_root,
         leave=declared.existing_store == "leave",
-        package=package or "",
+        package=package,
         packages=distros.engines_of(ctx.platform.family),
-        pin=pin,
+        pin=_engine(ctx, declared).get(package),
         upgrade=ctx.options.upgrade,
         below=ctx.family.init.name != "systemd",
     )
@@ -188,8 +177,8 @@ DOCKER = "docker"
 
 
 class _Source(Struct, frozen=True):
-    """One repository: the ``path`` of the file that declares it, and of the file of its ``key``. The former is rendered
-    from ``template`` with further ``values``. ``field`` is the key of the spec that declares whose keys may sign it."""
+    """One repository: the ``path`` of the file that declares it, and of the file of its ``key``. ``channel`` is that of
+    Docker's own repository. ``field`` is the key of the spec that declares whose keys may sign it."""
 
     name: str
     field: str
@@ -197,8 +186,7 @@ class _Source(Struct, frozen=True):
     url: str
     path: str
     key: str
-    template: str
-    values: Mapping[str, str]
+    channel: str = ""
 
 
 def repositories(ctx: CompileContext) -> Iterator[Resource]:
@@ -206,37 +194,23 @@ def repositories(ctx: CompileContext) -> Iterator[Resource]:
         yield from _FORMS[ctx.family.repositories.form](ctx, source)
 
 
-def source_files(ctx: CompileContext) -> tuple[str, ...]:
-    """The source files of provision, whose indexes must be fresh before packages are installed."""
-    return tuple(source.path for source in _sources(ctx))
-
-
 def _sources(ctx: CompileContext) -> Iterator[_Source]:
     form = ctx.family.repositories
     for name, declared in ctx.spec.repositories.items():
-        template = _TEMPLATES[form.form]
         field = f"repositories.{name}.fingerprint"
-        yield _Source(
-            name, field, declared, declared.url, form.source.format(name), form.keyring.format(name), template, {}
-        )
-    if ctx.spec.engine is not None and form.docker and _from_docker(ctx, ctx.spec.engine):
-        yield _docker(ctx, ctx.spec.engine)
-
-
-def _from_docker(ctx: CompileContext, engine: Engine) -> bool:
-    return bool(ctx.platform.docker) and engine.source not in ("distribution", "installed")
+        yield _Source(name, field, declared, declared.url, form.source.format(name), form.keyring.format(name))
+    engine = ctx.spec.engine
+    if engine is not None and engine.source in (None, "docker") and form.docker and ctx.platform.docker:
+        yield _docker(ctx, engine)
 
 
 def _docker(ctx: CompileContext, engine: Engine) -> _Source:
     form = ctx.family.repositories
     # The key is in the directory of the distribution, for all its versions.
     folder = f"{engine.package_mirror}/linux/{ctx.platform.docker.partition('/')[0]}"
-    if form.form == "apt":
-        url, template = folder, "apt/docker.sources.j2"
-    else:
-        # The major version and not $releasever: a mirror has no directory for 9.4 or 9-stream.
-        url = f"{engine.package_mirror}/linux/{ctx.platform.docker}/$basearch/{engine.channel}"
-        template = "rpm/docker-ce.repo.j2"
+    # The major version and not $releasever: a mirror has no directory for 9.4 or 9-stream.
+    releases = f"{engine.package_mirror}/linux/{ctx.platform.docker}/$basearch/{engine.channel}"
+    url = folder if form.form == "apt" else releases
     declared = Repository(
         url=folder,
         suites=[ctx.platform.suite] if form.form == "apt" else [],
@@ -245,10 +219,8 @@ def _docker(ctx: CompileContext, engine: Engine) -> _Source:
         # Never accept any key that a mirror serves: a mirror that signs with its own key must be declared.
         fingerprint=engine.fingerprint or list(form.docker_keys),
     )
-    values = {"channel": engine.channel}
-    return _Source(
-        DOCKER, "engine.fingerprint", declared, url, form.docker, form.keyring.format(DOCKER), template, values
-    )
+    key = form.keyring.format(DOCKER)
+    return _Source(DOCKER, "engine.fingerprint", declared, url, form.docker, key, engine.channel)
 
 
 def _apt(ctx: CompileContext, source: _Source) -> Iterator[Resource]:
@@ -257,16 +229,20 @@ def _apt(ctx: CompileContext, source: _Source) -> Iterator[Resource]:
     entry = Entry(declared.url, suites, tuple(declared.components), source.key)
     yield OtherEntries(source.path, entry)
     yield _key(ctx, source)
+    template = "apt/docker.sources.j2" if source.channel else "apt/repository.sources.j2"
     content = ctx.render(
-        source.template, uri=declared.url, suites=suites, components=declared.components, signed_by=source.key
+        template, uri=declared.url, suites=suites, components=declared.components, signed_by=source.key
     )
     yield AptSource(source.path, content, entry)
 
 
 def _rpm(ctx: CompileContext, source: _Source) -> Iterator[Resource]:
     yield _key(ctx, source)
-    content = ctx.render(source.template, repository=source.name, baseurl=source.url, key=source.key, **source.values)
-    yield File(source.path, content)
+    values = {"repository": source.name, "baseurl": source.url, "key": source.key}
+    template = "rpm/repository.repo.j2"
+    if source.channel:
+        template, values["channel"] = "rpm/docker-ce.repo.j2", source.channel
+    yield File(source.path, ctx.render(template, **values))
 
 
 def _apk(ctx: CompileContext, source: _Source) -> Iterator[Resource]:
@@ -276,7 +252,7 @@ def _apk(ctx: CompileContext, source: _Source) -> Iterator[Resource]:
         yield Obstacle(f"repository {source.name}", f"apk does not use PGP keys ({source.name}); set key: host")
         return
     suites = tuple(declared.suites) or (f"v{ctx.platform.release}",)
-    content = ctx.render(source.template, uri=declared.url, suites=suites, components=declared.components)
+    content = ctx.render("apk/repository.list.j2", uri=declared.url, suites=suites, components=declared.components)
     yield File(source.path, content)
 
 
@@ -284,12 +260,6 @@ def _none(ctx: CompileContext, source: _Source) -> Iterator[Resource]:
     yield Obstacle(f"repository {source.name}", f"{ctx.platform.name} has no repositories that provision can declare")
 
 
-_TEMPLATES = {
-    "apt": "apt/repository.sources.j2",
-    "rpm": "rpm/repository.repo.j2",
-    "apk": "apk/repository.list.j2",
-    "none": "",
-}
 _FORMS: dict[str, Callable[[CompileContext, _Source], Iterator[Resource]]] = {
     "apt": _apt,
     "rpm": _rpm,

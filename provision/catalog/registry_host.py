@@ -16,7 +16,6 @@ from provision.catalog.objects import image, timer
 from provision.errors import UsageError
 from provision.model import Resource
 from provision.resources.docker.container import Container
-from provision.resources.file import File
 from provision.resources.folder import Folder
 from provision.resources.obstacle import Obstacle
 from provision.resources.port import Listening
@@ -48,8 +47,7 @@ def registry_files(ctx: CompileContext) -> Iterator[Resource]:
         yield Folder(part, owner if part == declared.storage else "root", group, "0750")
     for name, (content, hidden) in _files(ctx, declared).items():
         mode = "0640" if hidden else "0644"
-        path = f"{REGISTRY_FOLDER}/{name}"
-        yield File(path, content, "root", group, mode, ctx.watchers.get(path, ()), secret=hidden)
+        yield ctx.file(f"{REGISTRY_FOLDER}/{name}", content, group=group, mode=mode, secret=hidden)
 
 
 def registry_container(ctx: CompileContext) -> Iterator[Resource]:

@@ -108,8 +108,7 @@ def _daemon_json(ctx: CompileContext, declared: Engine) -> Iterator[Resource]:
             )
         return
     _check_free(ctx, daemon_json.DAEMON_JSON)
-    path = daemon_json.DAEMON_JSON
-    yield File(path, made.content, watchers=ctx.watchers.get(path, ()), same=made.same, data=made.data)
+    yield ctx.file(daemon_json.DAEMON_JSON, made.content, same=made.same, data=made.data)
 
 
 def daemon_file(ctx: CompileContext) -> daemon_json.DaemonJson | None:
@@ -141,12 +140,10 @@ def _proxy(ctx: CompileContext, declared: Engine) -> Iterator[Resource]:
             f"{name}={ctx.written(value, SYSTEMD, 'engine', 'proxy', _PROXIES[name])}\n"
             for name, value in _variables(ctx, proxy).items()
         )
-        watchers = ctx.watchers.get(daemon_json.PROXY_FILE, ())
-        yield File(daemon_json.PROXY_FILE, lines.encode(), mode="0600", watchers=watchers, secret=True)
+        yield ctx.file(daemon_json.PROXY_FILE, lines.encode(), mode="0600", secret=True)
     proxies = {} if proxy.secret else _variables(ctx, proxy)
-    yield _file(
-        ctx, daemon_json.DROPIN, ctx.render("systemd/proxy.conf.j2", proxies=proxies, file=daemon_json.PROXY_FILE)
-    )
+    content = ctx.render("systemd/proxy.conf.j2", proxies=proxies, file=daemon_json.PROXY_FILE)
+    yield ctx.file(daemon_json.DROPIN, content)
 
 
 #: Variables as dockerd reads them (docs.docker.com/engine/daemon/proxy), and the keys of a spec.
@@ -174,7 +171,7 @@ def _containerd(ctx: CompileContext, declared: Engine) -> Iterator[Resource]:
     if declared.containerd_root is not None and ctx.family.init.name == "systemd":
         _check_free(ctx, daemon_json.CONTAINERD_TOML)
         content = ctx.render("containerd/config.toml.j2", root=declared.containerd_root)
-        yield _file(ctx, daemon_json.CONTAINERD_TOML, content)
+        yield ctx.file(daemon_json.CONTAINERD_TOML, content)
 
 
 def _certificates(ctx: CompileContext, name: str, registry: Registry) -> Iterator[Resource]:
@@ -189,10 +186,6 @@ def _certificates(ctx: CompileContext, name: str, registry: Registry) -> Iterato
         _check_free(ctx, path)
         content = ctx.pem(given, "engine", "registries", name, part)
         yield File(path, content, mode=daemon_json.CERTIFICATE_MODES[file], secret=part == "key")
-
-
-def _file(ctx: CompileContext, path: str, content: bytes) -> File:
-    return File(path, content, watchers=ctx.watchers.get(path, ()))
 
 
 def _check_free(ctx: CompileContext, path: str) -> None:

@@ -53,7 +53,7 @@ def refused(model: type[BaseModel], data: Any) -> Iterator[tuple[Place, bool]]:
 
 def _refused(kinds: tuple[Any, ...], data: Any, place: Place) -> Iterator[tuple[Place, bool]]:
     if isinstance(data, str):
-        if holds(data) and not any(_marked(kind) for kind in kinds):
+        if holds(data) and not any(has_mark(kind, TAKES_SECRET) for kind in kinds):
             yield place, False
     elif isinstance(data, dict):
         for key, value in data.items():
@@ -78,52 +78,54 @@ def leaves(model: type[BaseModel]) -> Iterator[tuple[str, bool]]:
 
 
 def _leaves(kind: Any, path: tuple[str, ...], marked: bool) -> Iterator[tuple[str, bool]]:
-    marked = marked or _marked(kind)
+    marked = marked or has_mark(kind, TAKES_SECRET)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is typing.Annotated:
-        yield from _leaves(arguments[0], path, marked)
-    elif origin in (typing.Union, types.UnionType):
-        for one in arguments:
-            if one is not type(None):
-                yield from _leaves(one, path, marked)
+    if (parts := tuple(alternatives(kind))) != (kind,):
+        for one in parts:
+            yield from _leaves(one, path, marked)
     elif origin is dict:
         yield from _leaves(arguments[1], (*path, "*"), marked)
     elif origin in (list, tuple):
         yield from _leaves(arguments[0], (*path[:-1], f"{path[-1]}[*]"), marked)
     elif isinstance(kind, type) and issubclass(kind, BaseModel):
-        for name, inner in _fields(kind).items():
+        for name, inner in fields(kind).items():
             yield from _leaves(inner, (*path, name), False)
     else:
         yield ".".join(path), marked
 
 
-def _marked(kind: Any) -> bool:
+def has_mark(kind: Any, mark: object) -> bool:
     """Whether a type, or the type inside an optional one, has the mark."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Annotated:
-        return TAKES_SECRET in arguments[1:] or _marked(arguments[0])
-    return origin in (typing.Union, types.UnionType) and any(_marked(one) for one in arguments)
+        return mark in arguments[1:] or has_mark(arguments[0], mark)
+    return origin in (typing.Union, types.UnionType) and any(has_mark(one, mark) for one in arguments)
+
+
+def alternatives(kind: Any) -> Iterator[Any]:
+    """``Annotated[X, ...]`` and ``X | None`` -> ``X``."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated or origin in (typing.Union, types.UnionType):
+        for one in arguments[:1] if origin is typing.Annotated else arguments:
+            yield from alternatives(one)
+    elif kind is not type(None):
+        yield kind
 
 
 def inner(kinds: tuple[Any, ...], key: object) -> tuple[Any, ...]:
     """The types that are allowed at a key (or index) inside values of these types."""
-    return tuple(inner for kind in kinds for inner in _inner_of(kind, key))
+    return tuple(inner for kind in kinds for one in alternatives(kind) for inner in _inner_of(one, key))
 
 
 def _inner_of(kind: Any, key: object) -> Iterator[Any]:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is typing.Annotated:
-        yield from _inner_of(arguments[0], key)
-    elif origin in (typing.Union, types.UnionType):
-        for one in arguments:
-            yield from _inner_of(one, key)
-    elif (origin is dict and isinstance(key, str)) or (origin in (list, tuple) and isinstance(key, int)):
+    if (origin is dict and isinstance(key, str)) or (origin in (list, tuple) and isinstance(key, int)):
         yield arguments[1 if origin is dict else 0]
-    elif isinstance(kind, type) and issubclass(kind, BaseModel) and key in (fields := _fields(kind)):
-        yield fields[str(key)]
+    elif isinstance(kind, type) and issubclass(kind, BaseModel) and key in (found := fields(kind)):
+        yield found[str(key)]
 
 
 @cache
-def _fields(model: type[BaseModel]) -> dict[str, Any]:
+def fields(model: type[BaseModel]) -> dict[str, Any]:
     hints = typing.get_type_hints(model, include_extras=True)
     return {name: hints[name] for name in model.model_fields}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import types
-import typing
 from collections.abc import Iterable, Iterator
 from datetime import date
 from functools import cache
@@ -13,7 +11,7 @@ from pydantic import BaseModel, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
 from provision.errors import SpecError, Where, all_of
-from provision.spec.secrets import inner, refused, takers
+from provision.spec.secrets import alternatives, fields, has_mark, inner, refused, takers
 from provision.spec.values import AS_TEXT
 from provision.text.yaml_hints import wide
 from provision.text.yamlfile import Map, Seq, Spelled, locate, named, nearest, quoted
@@ -67,17 +65,13 @@ def _misread(kinds: tuple[Any, ...], data: Any, key: str) -> Iterator[SpecError]
     for part, value, where in items:
         if isinstance(value, (Map, Seq)):
             yield from _misread(inner(kinds, part), value, _path(key, (part,)))
-        elif isinstance(where, Spelled) and isinstance(value, bool) and any(map(_is_text, inner(kinds, part))):
+        elif (
+            isinstance(where, Spelled)
+            and isinstance(value, bool)
+            and any(has_mark(kind, AS_TEXT) for kind in inner(kinds, part))
+        ):
             message = f"{where.written} is the boolean {named(value)} in YAML, and must be text"
             yield SpecError(message, where=where, key=_path(key, (part,)), hint=quoted(where.written))
-
-
-def _is_text(kind: Any) -> bool:
-    """Whether a type takes a boolean as text."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is typing.Annotated:
-        return AS_TEXT in arguments[1:] or _is_text(arguments[0])
-    return origin in (typing.Union, types.UnionType) and any(map(_is_text, arguments))
 
 
 def validate_field(model: type[BaseModel], name: str, value: Any) -> Any:
@@ -88,13 +82,8 @@ def validate_field(model: type[BaseModel], name: str, value: Any) -> Any:
 @cache
 def _alone(model: type[BaseModel], name: str) -> type[BaseModel]:
     """A model with one field of another model, so that pydantic makes no defaults of the other fields."""
-    fields: dict[str, Any] = {name: (_hints(model)[name], model.model_fields[name])}
-    return create_model(f"{model.__name__}_{name}", __config__=model.model_config, **fields)
-
-
-@cache
-def _hints(model: type[BaseModel]) -> dict[str, Any]:
-    return typing.get_type_hints(model, include_extras=True)
+    one: dict[str, Any] = {name: (fields(model)[name], model.model_fields[name])}
+    return create_model(f"{model.__name__}_{name}", __config__=model.model_config, **one)
 
 
 def _no_secret(model: type[BaseModel], data: Any, key: str, place: tuple[str | int, ...], is_key: bool) -> SpecError:
@@ -152,27 +141,10 @@ def _location(data: Any, error: ErrorDetails) -> tuple[str | int, ...]:
     return tuple(found)
 
 
-def _fields(model: Any, location: tuple[Any, ...]) -> list[str]:
+def _fields(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
     """The keys that ``model`` knows at ``location``."""
+    kinds: tuple[Any, ...] = (model,)
     for part in location:
-        model = _unwrap(model)
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            field = model.model_fields.get(str(part))
-            model = field.annotation if field else None
-        else:
-            arguments = typing.get_args(model)
-            model = arguments[-1] if arguments else None
-    model = _unwrap(model)
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
-
-
-def _unwrap(annotation: Any) -> Any:
-    """``Annotated[X, ...]`` and ``X | None`` -> ``X``."""
-    while True:
-        origin = typing.get_origin(annotation)
-        if origin is typing.Annotated:
-            annotation = typing.get_args(annotation)[0]
-        elif origin in (typing.Union, types.UnionType):
-            annotation = next(part for part in typing.get_args(annotation) if part is not type(None))
-        else:
-            return annotation
+        kinds = inner(kinds, part) or inner(kinds, str(part))
+    models = (one for kind in kinds for one in alternatives(kind))
+    return [key for one in models if isinstance(one, type) and issubclass(one, BaseModel) for key in one.model_fields]
