@@ -49,6 +49,10 @@ class Verdict(Struct, frozen=True):
     text: str
 
 
+#: The level and the text of a verdict.
+Said = tuple[str, str]
+
+
 def folders(daemon: dict[str, Any], containerd: str | None = None) -> tuple[str, str]:
     """The data directories of the engine and of containerd (``containerd``: its declared root)."""
     return str(daemon.get("data-root") or DATA_ROOT), containerd or CONTAINERD_ROOT
@@ -82,20 +86,20 @@ def examine(
     root, other = folders(daemon, containerd)
     prior = words_of(report.fields("doctor", "storage drivers")[0])
     in_containerd = engine is not None and image_store(engine, daemon, prior).containerd
-    return [
-        distribution(platform, today),
-        _kernel(report),
-        _init(report, platform),
-        *_namespaces(report),
-        _cgroups(report, daemon),
-        _module(report, "overlay", "the storage driver overlay2 needs it"),
-        _module(report, "bridge", "containers' networks need it"),
-        _firewall(report),
-        _space(report, root, layers=not in_containerd),
-        *((_space(report, other, layers=in_containerd),) if other != root else ()),
-        _clock(report, now),
-        *_networks(report, daemon),
-    ]
+    said = {
+        "kernel": _kernel(report),
+        "service manager": _init(report, platform),
+        "namespaces": _namespaces(report),
+        "cgroups": _cgroups(report, daemon),
+        "overlay": _module(report, "overlay", "the storage driver overlay2 needs it"),
+        "bridge": _module(report, "bridge", "containers' networks need it"),
+        "firewall": _firewall(report),
+        f"space {root}": _space(report, root, layers=not in_containerd),
+        **({f"space {other}": _space(report, other, layers=in_containerd)} if other != root else {}),
+        "clock": _clock(report, now),
+    }
+    found = [Verdict(subject, *one) for subject, one in said.items()]
+    return [distribution(platform, today), *found, *_networks(report, daemon)]
 
 
 def distribution(platform: Platform, today: date) -> Verdict:
@@ -109,95 +113,87 @@ def distribution(platform: Platform, today: date) -> Verdict:
     return Verdict("distribution", "ok", f"{name}, supported until {ends}")
 
 
-def _kernel(report: HostReport) -> Verdict:
+def _kernel(report: HostReport) -> Said:
     (release,) = report.fields("doctor", "kernel")
     (machine,) = report.fields("doctor", "machine")
     numbers = tuple(int(part) for part in release.split("-")[0].split(".")[:2] if part.isdigit())
     if numbers < _LEAST_KERNEL:
-        return Verdict("kernel", "bad", f"{release} is too old; Docker needs 3.10 or later")
+        return ("bad", f"{release} is too old; Docker needs 3.10 or later")
     if machine not in ("x86_64", "aarch64", "armv7l", "s390x", "ppc64le"):
-        return Verdict("kernel", "bad", f"Docker publishes no packages for {machine}")
-    return Verdict("kernel", "ok", f"{release} on {machine}")
+        return ("bad", f"Docker publishes no packages for {machine}")
+    return ("ok", f"{release} on {machine}")
 
 
-def _init(report: HostReport, platform: Platform) -> Verdict:
+def _init(report: HostReport, platform: Platform) -> Said:
     """Judge whether the service manager runs that provision uses on this distribution (sd_booted(3), openrc-run(8))."""
     found, first = report.fields("doctor", "init")
     wanted = FAMILIES[platform.family].init.name
     if found != wanted:
         text = f"{wanted} does not run (the first process is {first}), and provision manages services by it"
-        return Verdict("service manager", "bad", f"{text}: start the host with {wanted}")
-    return Verdict("service manager", "ok", found)
+        return ("bad", f"{text}: start the host with {wanted}")
+    return ("ok", found)
 
 
-def _namespaces(report: HostReport) -> Iterator[Verdict]:
+def _namespaces(report: HostReport) -> Said:
     missing = [name for name in _NAMESPACES if report.fields("doctor", f"namespace {name}") != ("yes",)]
-    if missing:
-        yield Verdict("namespaces", "bad", f"the kernel lacks {', '.join(missing)}")
-    else:
-        yield Verdict("namespaces", "ok", ", ".join(_NAMESPACES))
+    return ("bad", f"the kernel lacks {', '.join(missing)}") if missing else ("ok", ", ".join(_NAMESPACES))
 
 
-def _cgroups(report: HostReport, daemon: dict[str, Any]) -> Verdict:
+def _cgroups(report: HostReport, daemon: dict[str, Any]) -> Said:
     cgroups, controllers = report.fields("doctor", "cgroups")
     missing = [name for name in _CONTROLLERS if name not in words_of(controllers)]
     if missing:
-        return Verdict("cgroups", "bad", f"version {cgroups} without {', '.join(missing)}")
+        return ("bad", f"version {cgroups} without {', '.join(missing)}")
     driver = [str(o).partition("=")[2] for o in daemon.get("exec-opts") or [] if "native.cgroupdriver=" in str(o)]
     if cgroups == "1":
-        return Verdict("cgroups", "warning", "version 1, which systemd and Docker will no longer support")
+        return ("warning", "version 1, which systemd and Docker will no longer support")
     if driver == ["cgroupfs"]:
-        return Verdict(
-            "cgroups",
+        return (
             "warning",
             "version 2, but the spec asks for cgroupfs: systemd and Docker would both manage one cgroup tree",
         )
-    return Verdict("cgroups", "ok", f"version {cgroups} with {', '.join(_CONTROLLERS)}")
+    return ("ok", f"version {cgroups} with {', '.join(_CONTROLLERS)}")
 
 
-def _module(report: HostReport, name: str, why: str) -> Verdict:
+def _module(report: HostReport, name: str, why: str) -> Said:
     (found,) = report.fields("doctor", name)
     if found == "absent":
-        return Verdict(name, "bad", f"not in the kernel, and it cannot be loaded; {why}")
-    return Verdict(name, "ok", found)
+        return ("bad", f"not in the kernel, and it cannot be loaded; {why}")
+    return ("ok", found)
 
 
-def _firewall(report: HostReport) -> Verdict:
+def _firewall(report: HostReport) -> Said:
     tools = words_of(report.fields("doctor", "firewall")[0])
     if "iptables" in tools:
-        return Verdict("firewall", "ok", " and ".join(tools))
+        return ("ok", " and ".join(tools))
     if tools:
-        return Verdict("firewall", "warning", "nft without iptables: Docker's packages will install iptables")
-    return Verdict("firewall", "warning", "neither iptables nor nft yet: Docker's packages will install iptables")
+        return ("warning", "nft without iptables: Docker's packages will install iptables")
+    return ("warning", "neither iptables nor nft yet: Docker's packages will install iptables")
 
 
-def _space(report: HostReport, folder: str, layers: bool) -> Verdict:
+def _space(report: HostReport, folder: str, layers: bool) -> Said:
     """Judge the free space. ``layers``: this engine keeps the layers of its images and containers in ``folder``."""
     unfit = "bad" if layers else "warning"
     kind, free, ftype = report.fields("doctor", f"space {folder}")
     left = number(free, "free KiB")
-    subject, gib = f"space {folder}", left / _GIB
     if kind == "xfs" and ftype == "0":
-        return Verdict(
-            subject, unfit, "xfs made with ftype=0: overlayfs can't work; create the file system with ftype=1"
-        )
+        return (unfit, "xfs made with ftype=0: overlayfs can't work; create the file system with ftype=1")
     if kind in ("nfs", "cifs", "smb2", "fuseblk"):
-        return Verdict(subject, unfit, f"overlayfs can't store its layers on {kind}")
+        return (unfit, f"overlayfs can't store its layers on {kind}")
     if kind == "overlayfs":
-        return Verdict(subject, unfit, "an overlay itself: no container starts from an overlayfs on it")
+        return (unfit, "an overlay itself: no container starts from an overlayfs on it")
     level = "bad" if left < _TOO_LITTLE else "warning" if left < _LITTLE else "ok"
-    return Verdict(subject, level, f"{gib:.1f} GiB free on {kind}")
+    return (level, f"{left / _GIB:.1f} GiB free on {kind}")
 
 
-def _clock(report: HostReport, now: float) -> Verdict:
+def _clock(report: HostReport, now: float) -> Said:
     skew = number(report.fields("doctor", "clock")[0], "a time", _LATEST) - now
     if abs(skew) > _SKEW:
-        return Verdict(
-            "clock",
+        return (
             "bad",
             f"{skew:+.0f} s off the controller's clock: certificates and package signatures will be refused",
         )
-    return Verdict("clock", "ok", f"within {_SKEW} s of the controller's clock")
+    return ("ok", f"within {_SKEW} s of the controller's clock")
 
 
 def _networks(report: HostReport, daemon: dict[str, Any]) -> Iterator[Verdict]:

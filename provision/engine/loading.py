@@ -8,19 +8,7 @@ from functools import partial
 from typing import Any
 
 from provision.distros import Family
-from provision.engine.daemon_json import (
-    CONF_D,
-    CONTAINERD,
-    CONTAINERD_TOML,
-    DAEMON_JSON,
-    DROPIN,
-    FIREWALLD,
-    PROXY_FILE,
-    UNIT,
-    ZONE,
-    parsed,
-    same,
-)
+from provision.engine import daemon_json
 from provision.engine.keys import Version, key_effects, keys, local, worst
 from provision.model import Effect, HostReport
 from provision.spec import Engine, Service
@@ -36,17 +24,19 @@ def services(family: Family, declared: Engine, network: Sequence[str]) -> dict[s
     if network:
         found[family.network] = Service(watch=list(network))
     if declared.firewall is not None and declared.firewall.firewalld:
-        found[FIREWALLD] = Service(enabled=True, running=True, watch=[ZONE], on_change="reload")
+        found[daemon_json.FIREWALLD] = Service(enabled=True, running=True, watch=[daemon_json.ZONE], on_change="reload")
     systemd = family.init.name == "systemd"
     own_packages = declared.source != "installed"
     programs = {unit: [program] for unit, program in family.programs.items()} if own_packages else {}
-    containerd = [CONTAINERD_TOML] if declared.containerd_root is not None and systemd else []
-    if containerd := [*containerd, *programs.get(CONTAINERD, [])]:
-        found[CONTAINERD] = Service(running=True, watch=containerd)
+    containerd = [daemon_json.CONTAINERD_TOML] if declared.containerd_root is not None and systemd else []
+    if containerd := [*containerd, *programs.get(daemon_json.CONTAINERD, [])]:
+        found[daemon_json.CONTAINERD] = Service(running=True, watch=containerd)
     # Files that are no longer declared are watched too: their service must load their removal.
-    own = [DROPIN, PROXY_FILE, CONTAINERD_TOML] if systemd else [CONF_D]
-    found[UNIT] = Service(
-        enabled=True, running=True, watch=[DAEMON_JSON, *own, ZONE, *network, *programs.get(UNIT, [])]
+    own = [daemon_json.DROPIN, daemon_json.PROXY_FILE, daemon_json.CONTAINERD_TOML] if systemd else [daemon_json.CONF_D]
+    found[daemon_json.UNIT] = Service(
+        enabled=True,
+        running=True,
+        watch=[daemon_json.DAEMON_JSON, *own, daemon_json.ZONE, *network, *programs.get(daemon_json.UNIT, [])],
     )
     return found
 
@@ -60,8 +50,8 @@ def missing(declared: Engine) -> str:
 
 def means_the_same(report: HostReport, loaded: str) -> bool:
     """Whether the host's daemon.json means what docker has loaded."""
-    now = same(report.content(DAEMON_JSON) or b"")
-    return now is not None and now == same(loaded.encode("utf-8", "surrogateescape"))
+    now = daemon_json.same(report.content(daemon_json.DAEMON_JSON) or b"")
+    return now is not None and now == daemon_json.same(loaded.encode("utf-8", "surrogateescape"))
 
 
 def bridge_changes(old: dict[str, Any], new: dict[str, Any]) -> tuple[str, ...]:
@@ -83,11 +73,11 @@ def effect(
     Where the change declares live-restore, a reload switches it on first. So the restart that follows ends no
     container.
     """
-    loaded = parsed(report.content(DAEMON_JSON))
+    loaded = daemon_json.parsed(report.content(daemon_json.DAEMON_JSON))
     old = loaded or {}
     live, was_live = daemon.get("live-restore") is True, old.get("live-restore") is True
-    moved = bridge_changes(old, daemon) if DAEMON_JSON in changing else ()
-    if changing != (DAEMON_JSON,):
+    moved = bridge_changes(old, daemon) if daemon_json.DAEMON_JSON in changing else ()
+    if changing != (daemon_json.DAEMON_JSON,):
         # A plain restart: live-restore keeps only the containers that it kept before the change.
         stuck = moved if live and was_live else ()
         verb = "bridge-restart" if stuck and stop else "restart"
@@ -111,14 +101,14 @@ def effect(
 
 def effect_of_a_file(content: bytes) -> EffectOf:
     """The same for a daemon.json that the play declares as a file, and that docker reloads."""
-    return partial(_reloaded, parsed(content))
+    return partial(_reloaded, daemon_json.parsed(content))
 
 
 def _reloaded(new: dict[str, Any] | None, report: HostReport, changing: tuple[str, ...]) -> Effect:
     """The play declares that docker reloads. Whether the reload proves the change depends on the keys: dockerd refuses
     a file with an unknown key, and keeps the values that it has loaded."""
-    old = parsed(report.content(DAEMON_JSON))
-    if changing != (DAEMON_JSON,) or old is None or new is None:
+    old = daemon_json.parsed(report.content(daemon_json.DAEMON_JSON))
+    if changing != (daemon_json.DAEMON_JSON,) or old is None or new is None:
         return Effect("reload", undo="reload")
     effects = key_effects(old, new)
     return Effect("reload", _named(effects), "reload", proven=local(effects))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from provision.engine import daemon_json
 from provision.lines import words_of
 from provision.model import Call, Drift, HostReport, Kept, Resource, Risk, State
@@ -15,7 +17,9 @@ from provision.spec import Spec
 ABSENT = "absent"
 
 
-# The host records an account before a change, so that a rollback can restore its shell, its home and its groups.
+def _of_account(function: str, words: tuple[str, ...], title: str, name: str) -> Call:
+    """The host records an account before a change, so that a rollback can restore its shell, home and groups."""
+    return Call(function, words, title, keeps=(Kept("account", name),))
 
 
 def user_add(name: str, *, system: bool = False, **fields: str) -> Call:
@@ -27,16 +31,13 @@ def user_add(name: str, *, system: bool = False, **fields: str) -> Call:
 
 def user_change(name: str, **fields: str) -> Call:
     changed = [key for key, value in fields.items() if value]
-    return Call(
-        "user_change",
-        (*(word for key, value in fields.items() for word in (f"--{key}", value)), "--", name),
-        title=f"change the {', '.join(changed)} of the user {name}" if changed else f"change the user {name}",
-        keeps=_recorded(name),
-    )
+    words = (*(word for key, value in fields.items() for word in (f"--{key}", value)), "--", name)
+    what = f"the {', '.join(changed)} of the user" if changed else "the user"
+    return _of_account("user_change", words, f"change {what} {name}", name)
 
 
 def user_remove(name: str) -> Call:
-    return Call("user_remove", (name,), title=f"remove the user {name}", keeps=_recorded(name))
+    return _of_account("user_remove", (name,), f"remove the user {name}", name)
 
 
 def group_ensure(name: str) -> Call:
@@ -45,37 +46,19 @@ def group_ensure(name: str) -> Call:
 
 def member_add(user: str, *, group: str) -> Call:
     """Membership in docker's group only adds rights. sshd or sudo may refuse the members of another group."""
-    return Call(
-        "member_add",
-        (user, group),
-        title=f"add the user {user} to the group {group}",
-        risk=Risk.NONE if group == daemon_json.GROUP else Risk.CUT_OFF,
-        keeps=_recorded(user),
-    )
+    call = _of_account("member_add", (user, group), f"add the user {user} to the group {group}", user)
+    return replace(call, risk=Risk.NONE if group == daemon_json.GROUP else Risk.CUT_OFF)
 
 
 def member_remove(user: str, *, group: str) -> Call:
-    return Call(
-        "member_remove",
-        (user, group),
-        title=f"remove the user {user} from the group {group}",
-        keeps=_recorded(user),
-    )
+    return _of_account("member_remove", (user, group), f"remove the user {user} from the group {group}", user)
 
 
 def account_back(name: str, *, run: str, number: str) -> Call:
     """Restore an account from the record of a run: its fields of passwd(5), its password and its groups. ``number`` is
     the file's name in that record, which never leaves the host."""
-    return Call(
-        "account_back",
-        (run, number, name),
-        title=f"restore the user {name} as it was before run {run}",
-        keeps=_recorded(name),
-    )
-
-
-def _recorded(name: str) -> tuple[Kept, ...]:
-    return (Kept("account", name),)
+    title = f"restore the user {name} as it was before run {run}"
+    return _of_account("account_back", (run, number, name), title, name)
 
 
 class Account(Base, frozen=True):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from provision.engine.daemon_json import BRIDGE, DAEMON_JSON
 from provision.model import Call, Kept, Risk, Written
 from provision.remote.script import encoded
@@ -45,16 +47,11 @@ def put_file(
     ``literal`` content no text counts as a token. No plan shows a ``private`` content, or one that the mode hides from
     some users of the host. ``data`` is what a content in JSON means."""
     encoding, word = encoded(content, literal)
-    return Call(
-        "put_file",
-        (path, owner, group, mode, encoding, word),
-        title=f"write {path}",
-        risk=_risk(path),
-        touches=(path,),
+    return replace(
+        _of_path("put_file", (path, owner, group, mode, encoding, word), f"write {path}"),
         # For text, use the encoded word: in literal content, text that looks like a token is not a token.
         writes=Written(path, word if encoding == "text" else content.decode("utf-8", "surrogateescape"), data),
         watchers=watchers,
-        keeps=_kept(path),
         private=_hidden(mode, private),
     )
 
@@ -64,40 +61,19 @@ def own_file(
 ) -> Call:
     """Give a file another owner or mode. The step has the content too: in some directories the name may stand for
     another file when the step runs."""
-    return Call(
-        "own_file",
-        (path, owner, group, mode, *encoded(content, literal)),
-        title=f"give {path} the owner {owner}:{group} and the mode {mode}",
-        risk=_risk(path),
-        touches=(path,),
-        keeps=_kept(path),
-        private=_hidden(mode, private),
-    )
+    title = f"give {path} the owner {owner}:{group} and the mode {mode}"
+    call = _of_path("own_file", (path, owner, group, mode, *encoded(content, literal)), title)
+    return replace(call, private=_hidden(mode, private))
 
 
 def remove_file(path: str, *, watchers: tuple[str, ...] = ()) -> Call:
-    return Call(
-        "remove_file",
-        (path,),
-        title=f"remove {path}",
-        risk=_risk(path),
-        touches=(path,),
-        writes=Written(path, None),
-        watchers=watchers,
-        keeps=_kept(path),
-    )
+    return replace(_of_path("remove_file", (path,), f"remove {path}"), writes=Written(path, None), watchers=watchers)
 
 
 def folder_put(path: str, *, owner: str, group: str, mode: str) -> Call:
     """Make a missing directory, and set its owner and mode."""
-    return Call(
-        "folder_put",
-        (path, owner, group, mode),
-        title=f"create the directory {path} with the owner {owner}:{group} and the mode {mode}",
-        risk=_risk(path),
-        touches=(path,),
-        keeps=(Kept("folder", path),),
-    )
+    title = f"create the directory {path} with the owner {owner}:{group} and the mode {mode}"
+    return replace(_of_path("folder_put", (path, owner, group, mode), title), keeps=(Kept("folder", path),))
 
 
 def _hidden(mode: str, private: bool) -> tuple[int, ...]:
@@ -105,16 +81,10 @@ def _hidden(mode: str, private: bool) -> tuple[int, ...]:
     return (5,) if private or not open_mode(mode) else ()
 
 
-def _kept(path: str) -> tuple[Kept, ...]:
-    """dockerd keeps the address that its bridge has, unless daemon.json sets another one. So the host keeps the address
-    together with daemon.json."""
-    kept = Kept("file", path)
-    return (kept, Kept("bridge", BRIDGE)) if path == DAEMON_JSON else (kept,)
-
-
-def _risk(path: str) -> Risk:
-    return Risk.NONE if any(_within(path, place) for place in HARMLESS_FILES) else Risk.CUT_OFF
-
-
-def _within(path: str, place: str) -> bool:
-    return path == place or (place.endswith("/") and path.startswith(place))
+def _of_path(function: str, words: tuple[str, ...], title: str) -> Call:
+    """A step that changes the file of the first word. dockerd keeps the address that its bridge has, unless daemon.json
+    sets another one. So the host keeps the address together with daemon.json."""
+    path = words[0]
+    harmless = any(path == place or (place.endswith("/") and path.startswith(place)) for place in HARMLESS_FILES)
+    keeps = (Kept("file", path), *((Kept("bridge", BRIDGE),) if path == DAEMON_JSON else ()))
+    return Call(function, words, title, Risk.NONE if harmless else Risk.CUT_OFF, (path,), keeps=keeps)

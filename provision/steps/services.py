@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from provision.engine.daemon_json import UNIT
 from provision.model import USUAL, Call, Impact, Kept, Loading, Risk
 
@@ -17,49 +19,31 @@ def svc_reread() -> Call:
     return Call("svc_reread", title="reload the unit files of the service manager")
 
 
+def _of_service(function: str, words: tuple[str, ...], title: str, link: str | None = None) -> Call:
+    """A step that changes the service of the first word. ``link`` is the link of a service that only the boot starts: a
+    step that creates or removes the link disturbs no running service."""
+    kept = Kept("service", words[0])
+    if link is not None:
+        return Call(function, words, title, touches=words[:1], keeps=(Kept("file", link), kept))
+    return Call(function, words, title, touches=words[:1], disturbs=words[:1], keeps=(kept,))
+
+
 def svc_enable(unit: str, *, link: str | None = None) -> Call:
-    """Have a service start at boot. ``link`` is the link that the step creates for a service that only the boot starts.
-    Such a step disturbs no running service."""
-    return _of_service("svc_enable", unit, f"enable {unit}", link)
+    """Have a service start at boot."""
+    return _of_service("svc_enable", (unit,), f"enable {unit}", link)
 
 
 def svc_disable(unit: str, *, link: str | None = None) -> Call:
-    return _of_service("svc_disable", unit, f"disable {unit}", link)
-
-
-def _of_service(function: str, unit: str, title: str, link: str | None) -> Call:
-    return Call(
-        function,
-        (unit,),
-        title=title,
-        touches=(unit,),
-        disturbs=() if link is not None else (unit,),
-        keeps=(*((Kept("file", link),) if link is not None else ()), Kept("service", unit)),
-    )
+    return _of_service("svc_disable", (unit,), f"disable {unit}", link)
 
 
 def svc_start(unit: str) -> Call:
-    return Call(
-        "svc_start",
-        (unit,),
-        title=f"start {unit}",
-        touches=(unit,),
-        disturbs=(unit,),
-        engine="start" if unit == UNIT else "",
-        keeps=(Kept("service", unit),),
-    )
+    return replace(_of_service("svc_start", (unit,), f"start {unit}"), engine="start" if unit == UNIT else "")
 
 
 def svc_stop(unit: str) -> Call:
-    return Call(
-        "svc_stop",
-        (unit,),
-        title=f"stop {unit}",
-        touches=(unit,),
-        impact=Impact("restart", "", "stops") if unit == UNIT else None,
-        disturbs=(unit,),
-        keeps=(Kept("service", unit),),
-    )
+    impact = Impact("restart", "", "stops") if unit == UNIT else None
+    return replace(_of_service("svc_stop", (unit,), f"stop {unit}"), impact=impact)
 
 
 def svc_retire(unit: str, *, path: str) -> Call:
@@ -67,14 +51,7 @@ def svc_retire(unit: str, *, path: str) -> Call:
     disable it: the process and the links that enable it would stay (systemctl(1), disable). Does nothing where a
     package has a unit of this name, which is in effect when the file is removed (systemd.unit(5), Unit File Load
     Path)."""
-    return Call(
-        "svc_retire",
-        (unit, path),
-        title=f"stop and disable {unit}, whose unit file is removed",
-        touches=(unit,),
-        disturbs=(unit,),
-        keeps=(Kept("service", unit),),
-    )
+    return _of_service("svc_retire", (unit, path), f"stop and disable {unit}, whose unit file is removed")
 
 
 def svc_settle(loading: Loading, *, stale: bool, starts: bool = False, why: str = "") -> Call:

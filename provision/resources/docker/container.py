@@ -51,14 +51,9 @@ def container_put(
     state = "running" if running else "created"
     head = (name, state, str(within), str(steady), " ".join(networks), str(len(secrets)))
     keys = ", ".join(differs)
-    return Call(
-        "container_put",
-        (*head, *hidden, *words),
-        title=f"replace the container {name} ({keys})" if differs else f"create the container {name}",
-        impact=Impact("stop", "", f"recreated because of: {keys}") if differs else None,
-        keeps=_kept(name),
-        limit=limit,
-    )
+    title = f"replace the container {name} ({keys})" if differs else f"create the container {name}"
+    effect = f"recreated because of: {keys}" if differs else ""
+    return _of_container("container_put", (*head, *hidden, *words), title, effect, limit)
 
 
 def container_follow(reference: str, *, put: Call) -> Call:
@@ -75,29 +70,18 @@ def container_follow(reference: str, *, put: Call) -> Call:
 def container_state(
     name: str, *, verb: Literal["start", "restart", "stop"], within: int, steady: int, limit: int
 ) -> Call:
-    return Call(
-        "container_state",
-        (name, verb, str(within), str(steady)),
-        title=f"{verb} the container {name}",
-        impact=Impact("stop", "", _DONE[verb]) if verb in _DONE else None,
-        keeps=_kept(name),
-        limit=limit,
-    )
+    words = (name, verb, str(within), str(steady))
+    return _of_container("container_state", words, f"{verb} the container {name}", _DONE.get(verb, ""), limit)
 
 
 def container_remove(name: str, *, limit: int) -> Call:
-    return Call(
-        "container_remove",
-        (name,),
-        title=f"remove the container {name}",
-        impact=Impact("stop", "", "is stopped and removed"),
-        keeps=_kept(name),
-        limit=limit,
-    )
+    return _of_container("container_remove", (name,), f"remove the container {name}", "is stopped and removed", limit)
 
 
-def _kept(name: str) -> tuple[Kept, ...]:
-    return (Kept("container", name),)
+def _of_container(function: str, words: tuple[str, ...], title: str, effect: str, limit: int) -> Call:
+    """A step that changes the container of the first word. ``effect`` is what happens to it, if that stops it."""
+    impact = Impact("stop", "", effect) if effect else None
+    return Call(function, words, title, impact=impact, keeps=(Kept("container", words[0]),), limit=limit)
 
 
 class Container(Base, frozen=True):

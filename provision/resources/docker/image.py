@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from provision.lines import BLANK
 from provision.model import LONG, Blob, Call, Drift, HostReport, Kept, Risk, State
 from provision.remote.protocol import WireError, parsed
@@ -25,20 +27,16 @@ _AS_IS = "as in its registry"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
+def _of_image(
+    function: str, words: tuple[str, ...], title: str, reference: str, renews: tuple[str, ...] = (), keep: str = ""
+) -> Call:
+    return Call(function, words, title, Risk.NONE, renews=renews, keeps=(Kept("image", reference, keep),))
+
+
 def image_pull(reference: str, *, digest: str | None, renews: str, late: bool) -> Call:
     """``renews`` is the id of the resource. With ``late`` the digest may be unknown until the step runs."""
-    return Call(
-        "image_pull",
-        (reference, digest or "-"),
-        title=f"pull the image {reference}",
-        risk=Risk.NONE,
-        renews=(renews,),
-        keeps=(Kept("image", reference),),
-        pulls=(reference,),
-        late=1 if late else 0,
-        live=True,
-        limit=LONG,
-    )
+    call = _of_image("image_pull", (reference, digest or "-"), f"pull the image {reference}", reference, (renews,))
+    return replace(call, pulls=(reference,), late=1 if late else 0, live=True, limit=LONG)
 
 
 def image_push(reference: str) -> Call:
@@ -50,16 +48,9 @@ def image_load(
 ) -> Call:
     """Load ``reference`` from an archive, in which its name is ``tag``. With ``shared`` a later step loads from it
     too."""
-    return Call(
-        "image_load",
-        (reference, blob.name, "keep" if shared else "-", tag, *ids),
-        title=f"load the image {reference}",
-        risk=Risk.NONE,
-        renews=renews,
-        keeps=(Kept("image", reference),),
-        sends=(blob,),
-        limit=LONG,
-    )
+    words = (reference, blob.name, "keep" if shared else "-", tag, *ids)
+    call = _of_image("image_load", words, f"load the image {reference}", reference, renews)
+    return replace(call, sends=(blob,), limit=LONG)
 
 
 def image_build(
@@ -73,38 +64,19 @@ def image_build(
     renews: str,
 ) -> Call:
     """``context`` is the hash of all that determines the image."""
-    return Call(
-        "image_build",
-        (reference, blob.name, context, dockerfile, target, *(f"{name}={value}" for name, value in args)),
-        title=f"build the image {reference}",
-        risk=Risk.NONE,
-        renews=(renews,),
-        keeps=(Kept("image", reference, "long"),),
-        sends=(blob,),
-        limit=LONG,
-    )
+    words = (reference, blob.name, context, dockerfile, target, *(f"{name}={value}" for name, value in args))
+    call = _of_image("image_build", words, f"build the image {reference}", reference, (renews,), "long")
+    return replace(call, sends=(blob,), limit=LONG)
 
 
 def image_tag(image_id: str, *, reference: str, renews: str) -> Call:
-    return Call(
-        "image_tag",
-        (image_id, reference),
-        title=f"restore the name {reference} of the image {image_id[:19]}",
-        risk=Risk.NONE,
-        renews=(renews,),
-        keeps=(Kept("image", reference),),
-    )
+    title = f"restore the name {reference} of the image {image_id[:19]}"
+    return _of_image("image_tag", (image_id, reference), title, reference, (renews,))
 
 
 def image_remove(reference: str) -> Call:
-    return Call(
-        "image_remove",
-        (reference,),
-        title=f"remove the image {reference}",
-        risk=Risk.NONE,
-        keeps=(Kept("image", reference, "brief"),),
-        limit=LONG,
-    )
+    call = _of_image("image_remove", (reference,), f"remove the image {reference}", reference, keep="brief")
+    return replace(call, limit=LONG)
 
 
 class PulledImage(Base, frozen=True):
