@@ -49,12 +49,6 @@ def _of_registry(ctx: CompileContext) -> tuple[str, ...]:
     return (registry.image,) if registry is not None and registry.source == "container" else ()
 
 
-def images(ctx: CompileContext) -> Iterator[Resource]:
-    """All images except the registry's own image, which must be there before the registry starts. Others may be pulled
-    from this registry."""
-    yield from (image(ctx, reference) for reference in named(ctx) if reference not in _of_registry(ctx))
-
-
 def image(ctx: CompileContext, reference: str) -> Resource:
     """An image that only a container names is not compared with its registry at each look."""
     one = ctx.spec.images.get(reference)
@@ -142,7 +136,8 @@ def objects(ctx: CompileContext) -> Iterator[Resource]:
     yield from (NoContainer(name) for name, one in spec.containers.items() if one.absent)
     yield from (Network(name, one) for name, one in spec.networks.items() if not one.absent)
     yield from (Volume(name, one) for name, one in spec.volumes.items() if not one.absent)
-    yield from images(ctx)
+    # The registry's own image is there already, before the registry starts: others may be pulled from it.
+    yield from (image(ctx, reference) for reference in named(ctx) if reference not in _of_registry(ctx))
     yield from (_container(ctx, name, one) for name, one in spec.containers.items() if not one.absent)
     for name, one in spec.compose.items():
         if not one.absent:

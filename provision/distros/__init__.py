@@ -12,17 +12,7 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from provision.distros.table import (
-    DOCKER,
-    FAMILIES,
-    IMAGE,
-    OTHER_ENGINES,
-    Distribution,
-    Family,
-    engines,
-    major,
-    rows,
-)
+from provision.distros.table import DOCKER, FAMILIES, IMAGE, OTHER_ENGINES, Distribution, Family, engines, major, rows
 from provision.model import Platform
 
 __all__ = ["DOCKER", "FAMILIES", "IMAGE", "Distribution", "Family", "engines", "major", "rows"]

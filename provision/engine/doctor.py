@@ -148,10 +148,8 @@ def _cgroups(report: HostReport, daemon: dict[str, Any]) -> Said:
     if cgroups == "1":
         return ("warning", "version 1, which systemd and Docker will no longer support")
     if driver == ["cgroupfs"]:
-        return (
-            "warning",
-            "version 2, but the spec asks for cgroupfs: systemd and Docker would both manage one cgroup tree",
-        )
+        text = "version 2, but the spec asks for cgroupfs: systemd and Docker would both manage one cgroup tree"
+        return ("warning", text)
     return ("ok", f"version {cgroups} with {', '.join(_CONTROLLERS)}")
 
 
@@ -189,10 +187,8 @@ def _space(report: HostReport, folder: str, layers: bool) -> Said:
 def _clock(report: HostReport, now: float) -> Said:
     skew = number(report.fields("doctor", "clock")[0], "a time", _LATEST) - now
     if abs(skew) > _SKEW:
-        return (
-            "bad",
-            f"{skew:+.0f} s off the controller's clock: certificates and package signatures will be refused",
-        )
+        text = f"{skew:+.0f} s off the controller's clock: certificates and package signatures will be refused"
+        return ("bad", text)
     return ("ok", f"within {_SKEW} s of the controller's clock")
 
 

@@ -24,7 +24,6 @@ from msgspec import Struct
 from provision.errors import UsageError
 from provision.model import Call, Impact, Plan, Salt
 from provision.project.host_config import HostConfig
-from provision.project.rollout_options import RolloutOptions
 from provision.secrets.private_file import write_private
 from provision.secrets.secret import each, fingerprint, fingerprinted, stable
 
@@ -101,7 +100,8 @@ def rollout(configs: Iterable[HostConfig], folder: Path) -> dict[str, Any]:
             continue
         part, rollout_options = config.rollout_options
         if part.play not in plays:
-            plays[part.play] = _plain(rollout_options)
+            # In JSON's types, so that they equal what is read from a file.
+            plays[part.play] = json.loads(json.dumps(rollout_options.model_dump(), default=str))
             argvs += [
                 tuple(one.wave) for one in (rollout_options.before, rollout_options.after) if one.wave is not None
             ]
@@ -115,12 +115,6 @@ def rollout(configs: Iterable[HostConfig], folder: Path) -> dict[str, Any]:
     for argv in dict.fromkeys(argvs):
         files |= _files(argv, folder)
     return {"plays": plays, "hosts": hosts, "files": files}
-
-
-def _plain(rollout_options: RolloutOptions) -> dict[str, Any]:
-    """The options in JSON's types, so that they equal what is read from a file."""
-    found: dict[str, Any] = json.loads(json.dumps(rollout_options.model_dump(), default=str))
-    return found
 
 
 def _files(argv: tuple[str, ...], folder: Path) -> dict[str, str]:

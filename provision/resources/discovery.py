@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 
 from provision import resources
@@ -23,13 +23,9 @@ def declarations() -> tuple[Declaration, ...]:
 
 def made(place: Place, spec: Spec) -> Iterator[Resource]:
     """The resources that the parts with this place make of a spec."""
-    for make in _makers(place):
-        yield from make(spec)
-
-
-@cache
-def _makers(place: Place) -> tuple[Callable[[Spec], Iterable[Resource]], ...]:
-    return tuple(one.part.make for one in declarations() if one.part is not None and one.part.place is place)
+    for one in declarations():
+        if one.part is not None and one.part.place is place:
+            yield from one.part.make(spec)
 
 
 def kinds() -> dict[str, Kind]:

@@ -8,7 +8,7 @@ from provision.model import Call, Drift, HostReport, State
 from provision.remote.frames import OWNED, row
 from provision.resources import declaration as d
 from provision.resources.base import Base
-from provision.resources.observed import ABSENT, Observed, observe
+from provision.resources.observed import ABSENT, observe
 from provision.resources.obstacle import Unfixable
 from provision.steps.files import folder_put
 
@@ -52,7 +52,8 @@ class GuardedFolder(Base, frozen=True):
 
     def seen(self, report: HostReport) -> State:
         found = observe(report, self.path)
-        if found.kind != "directory" or self._guarded(found):
+        others = 0o002 if found.group == "root" else 0o022
+        if found.kind != "directory" or (found.owner == "root" and not int(found.mode, 8) & others):
             return self.want()
         return {
             "written by": f"others ({found.owner}:{found.group}, {found.mode})",
@@ -64,10 +65,6 @@ class GuardedFolder(Base, frozen=True):
         # The sticky bit and the set-group-id bit have no effect where only root writes.
         mode = f"{int(drift.seen['mode'], 8) & 0o755 | 0o700:04o}"
         yield folder_put(self.path, owner="root", group=drift.seen["group"], mode=mode)
-
-    def _guarded(self, found: Observed) -> bool:
-        others = 0o002 if found.group == "root" else 0o022
-        return found.owner == "root" and not int(found.mode, 8) & others
 
 
 def _directory(seen: str) -> str:

@@ -30,20 +30,24 @@ def forward_set(policy: str, *, before: str | None, before_ipv6: str = "-") -> C
     )
 
 
-class Forward(Base, frozen=True):
+class Policy(Base, frozen=True):
+    kind = "forward"
+    name = "policy"
+    place = d.Place.SETTINGS
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_forward"),)
+
+
+class Forward(Policy, frozen=True):
     """The live policy; a :class:`~provision.resources.boot_service.BootService` sets it at each boot."""
 
     policy: Literal["ACCEPT", "DROP"]
 
-    kind = "forward"
-    name = "policy"
     entry = "forward"
 
     def want(self) -> State:
         return dict.fromkeys(_FAMILIES, self.policy)
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_forward"),)
 
     def seen(self, report: HostReport) -> State:
         """Without IPv6, or without a table for it in the kernel, no rule of iptables forwards IPv6."""
@@ -56,19 +60,15 @@ class Forward(Base, frozen=True):
         yield forward_set(self.policy, before=drift.seen["ipv4"], before_ipv6=drift.seen["ipv6"])
 
 
-class OpenForward(Base, frozen=True):
+class OpenForward(Policy, frozen=True):
     """For a dockerd that writes its rules with nftables. A packet that a chain of iptables drops is lost, even where
     those rules accept it.
 
     dockerd's own iptables backend leaves the policy DROP behind when a running host changes to nftables.
     """
 
-    kind = "forward"
     name = "open"
     desired = ("ipv4", "not DROP")
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_forward"),)
 
     def seen(self, report: HostReport) -> State:
         policy = report.fields("forward", "ipv4")[0]
@@ -81,20 +81,13 @@ class OpenForward(Base, frozen=True):
         )
 
 
-class ForwardBefore(Base, frozen=True):
+class ForwardBefore(Policy, frozen=True):
     """A policy that provision has set and that is no longer declared: it is restored to its value before that."""
 
     policy: str
 
-    kind = "forward"
-    name = "policy"
-    place = d.Place.SETTINGS
-
     def want(self) -> State:
         return {"ipv4": self.policy}
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_forward"),)
 
     def seen(self, report: HostReport) -> State:
         """The first look does not read the policy, so its value is not known then."""

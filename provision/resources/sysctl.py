@@ -25,24 +25,29 @@ def sysctl_set(path: str, *, value: str, before: str | None) -> Call:
     )
 
 
-class Sysctl(Base, frozen=True):
+class Setting(Base, frozen=True):
+    kind = "sysctl"
+    place = d.Place.SETTINGS
+
+    key: str
+    value: str
+
+    def look(self) -> tuple[Call, ...]:
+        return (Call("look_sysctls", (as_path(self.key),)),)
+
+
+class Sysctl(Setting, frozen=True):
     """``dropin`` is the file of provision that sets it at boot (a separate :class:`~provision.resources.file.File`).
     ``declared`` are the files that the spec itself writes or removes, and the drop-ins of the host's own plays: the
     plan changes what they set. A drop-in of any other play stays, so its value must be the same."""
 
-    kind = "sysctl"
     entry = "sysctl"
 
-    key: str
-    value: str
     dropin: str
     declared: frozenset[str] = frozenset()
 
     def want(self) -> State:
         return {"live": self.value, "boot": self.value}
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_sysctls", (as_path(self.key),)),)
 
     def seen(self, report: HostReport) -> State:
         live = _live(report, self.key)
@@ -108,20 +113,11 @@ class SysctlElsewhere(Struct, frozen=True):
         return all(place is not None and place[0] == self.settings[key] for key, place in found.items())
 
 
-class SysctlBefore(Base, frozen=True):
+class SysctlBefore(Setting, frozen=True):
     """A setting that a play made and no longer declares: its live value is restored."""
-
-    kind = "sysctl"
-    place = d.Place.SETTINGS
-
-    key: str
-    value: str
 
     def want(self) -> State:
         return {"live": self.value}
-
-    def look(self) -> tuple[Call, ...]:
-        return (Call("look_sysctls", (as_path(self.key),)),)
 
     def seen(self, report: HostReport) -> State:
         # Where this look has not read it (it is not declared), provision still has to restore it.

@@ -165,11 +165,7 @@ class Container(v.Model):
             raise ValueError(f"memory {self.memory} is less than docker allows", "at least 6m")
         if self.memory_swap is not None and self.memory is None:
             raise ValueError("memory_swap needs memory")
-        if (
-            self.memory is not None
-            and self.memory_swap is not None
-            and v.in_bytes(self.memory_swap) < v.in_bytes(self.memory)
-        ):
+        if self.memory and self.memory_swap and v.in_bytes(self.memory_swap) < v.in_bytes(self.memory):
             message = f"memory_swap {self.memory_swap} is less than memory {self.memory}"
             raise ValueError(message, "it is the limit of memory and swap together")
         if len(self.networks) > 1 and {"host", "none"} & set(self.networks):

@@ -61,7 +61,7 @@ def declared(one: Container, logs: Mapping[str, str]) -> dict[str, str]:
     if one.memory_swap is not None:
         wanted["memory_swap"] = str(size(one.memory_swap))
     if one.log is not None:
-        wanted["log"] = _log(one.log.driver, {**logs, **one.log.options})
+        wanted["log"] = f"{one.log.driver} {json.dumps({**logs, **one.log.options}, sort_keys=True)}"
     return wanted
 
 
@@ -325,17 +325,9 @@ def _quoted(word: str) -> str:
 def _health(health: Mapping[str, Any] | None) -> str:
     if not health or health.get("Test") == ["NONE"]:
         return "none"
-    keys = {"Interval": "interval", "Timeout": "timeout", "StartPeriod": "start_period", "Retries": "retries"}
-    numbers = ", ".join(f"{name} {_seconds(key, health.get(key) or 0)}" for key, name in keys.items())
-    return f"{json.dumps(health.get('Test') or [])}, {numbers}"
-
-
-def _seconds(key: str, value: int) -> str:
-    return str(value) if key == "Retries" else f"{value / 1e9:g}s"
-
-
-def _log(driver: str, options: Mapping[str, str]) -> str:
-    return f"{driver} {json.dumps(dict(options), sort_keys=True)}"
+    keys = {"Interval": "interval", "Timeout": "timeout", "StartPeriod": "start_period"}
+    times = ", ".join(f"{name} {(health.get(key) or 0) / 1e9:g}s" for key, name in keys.items())
+    return f"{json.dumps(health.get('Test') or [])}, {times}, retries {health.get('Retries') or 0}"
 
 
 def _log_found(driver: str, options: Mapping[str, str], known: Mapping[str, str], salt: Salt) -> str:

@@ -79,14 +79,19 @@ def image_remove(reference: str) -> Call:
     return replace(call, limit=LONG)
 
 
-class PulledImage(Base, frozen=True):
-    """``digest`` pins the image. ``by`` is the host that pushes it in the same run. The pin is then the digest that
-    this host reports (``None`` until it has pushed). ``follows`` says whether a tag is compared with its registry."""
+class Named(Base, frozen=True):
+    """The image that a name stands for."""
 
     kind = "image"
     place = d.Place.IMAGES
 
     reference: str
+
+
+class PulledImage(Named, frozen=True):
+    """``digest`` pins the image. ``by`` is the host that pushes it in the same run. The pin is then the digest that
+    this host reports (``None`` until it has pushed). ``follows`` says whether a tag is compared with its registry."""
+
     digest: str | None = None
     by: str = ""
     follows: bool = False
@@ -122,16 +127,12 @@ class PulledImage(Base, frozen=True):
         return self.follows and self.digest is None and not self.by and "@" not in self.reference
 
 
-class LoadedImage(Base, frozen=True):
+class LoadedImage(Named, frozen=True):
     """An image from an archive that ``docker save`` has written. ``ids`` are the hashes of its config and of its
     manifest: an image's id in docker's own store, and in containerd's. ``blob`` is what is sent to the host.
     ``content``, ``tag`` and ``parts`` are those of :class:`provision.remote.uploads.Archive`. With ``shared``, images
     after this one come from the same archive."""
 
-    kind = "image"
-    place = d.Place.IMAGES
-
-    reference: str
     ids: tuple[str, ...]
     blob: Blob
     push: bool = False
@@ -168,14 +169,10 @@ class LoadedImage(Base, frozen=True):
         return made or found.id in self.ids
 
 
-class BuiltImage(Base, frozen=True):
+class BuiltImage(Named, frozen=True):
     """An image that the host builds from a directory of the controller. ``context`` is the hash of all that determines
     the image; the image has it as a label. ``blob`` is what is sent to the host."""
 
-    kind = "image"
-    place = d.Place.IMAGES
-
-    reference: str
     context: str
     blob: Blob
     dockerfile: str = "Dockerfile"
@@ -225,13 +222,9 @@ class NoImage(Inspected, frozen=True):
         yield image_remove(self.reference)
 
 
-class ImageBefore(Base, frozen=True):
+class ImageBefore(Named, frozen=True):
     """The image that a name stood for before a run: by its id, if the host still has it."""
 
-    kind = "image"
-    place = d.Place.IMAGES
-
-    reference: str
     image_id: str
 
     def want(self) -> State:
