@@ -180,7 +180,7 @@ def _in_order(resources: tuple[Resource, ...], removals: Sequence[Resource]) -> 
     after them: first the containers to remove, because they may use other objects, and last the networks to remove."""
     files = [one for one in removals if one.place < Place.SERVICES]
     outgoing = [one for one in removals if Place.SERVICES < one.place < Place.NETWORKS]
-    latest = [one for one in removals if one.place == Place.NEW_NETWORKS]
+    latest = [one for one in removals if one.place >= Place.NETWORKS]
     services, objects = (
         next((number for number, one in enumerate(resources) if one.place >= place), len(resources))
         for place in (Place.SERVICES, Place.NEW_PROJECTS)

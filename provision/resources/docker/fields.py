@@ -113,7 +113,7 @@ def found(
     options = host["LogConfig"].get("Config") or {}
     compared = options if logs is not None else {key: value for key, value in options.items() if key in own_logs}
     no_label = host.get("Privileged") and not any(option.startswith("label") for option in one.security)
-    added = _OF_PRIVILEGED if no_label else ""
+    added = _OF_PRIVILEGED if no_label else None
     retries = f":{policy['MaximumRetryCount']}" if policy.get("MaximumRetryCount") else ""
     return {
         "entrypoint": _or_images(entry is None, config.get("Entrypoint"), image.get("Entrypoint")),
