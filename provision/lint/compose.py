@@ -10,26 +10,10 @@ from typing import Any
 from provision.errors import Where
 from provision.lint.compose_projects import VARIABLE, Project, each, entries, source
 from provision.lint.finding import Finding
-from provision.lint.rules import finding
+from provision.lint.rules import NAMES, finding
 from provision.text.yamlfile import Map, Seq, nearest
 
-#: The top keys of a compose file (compose-spec, 00-overview.md ff.), besides extensions (``x-...``).
-_TOP = ("name", "services", "networks", "volumes", "configs", "secrets", "include", "models", "version")
-#: The keys of a service (compose-spec, 05-services.md).
-_SERVICE = (
-    *("annotations", "attach", "blkio_config", "build", "cap_add", "cap_drop", "cgroup", "cgroup_parent", "command"),
-    *("configs", "container_name", "cpu_count", "cpu_percent", "cpu_period", "cpu_quota", "cpu_rt_period"),
-    *("cpu_rt_runtime", "cpu_shares", "cpus", "cpuset", "credential_spec", "depends_on", "deploy", "develop"),
-    *("device_cgroup_rules", "devices", "dns", "dns_opt", "dns_search", "domainname", "entrypoint", "env_file"),
-    *("environment", "expose", "extends", "external_links", "extra_hosts", "gpus", "group_add", "healthcheck"),
-    *("hostname", "image", "init", "ipc", "isolation", "label_file", "labels", "links", "logging", "mac_address"),
-    *("mem_limit", "mem_reservation", "mem_swappiness", "memswap_limit", "models", "network_mode", "networks"),
-    *("oom_kill_disable", "oom_score_adj", "pid", "pids_limit", "platform", "ports", "post_start"),
-    *("pre_stop", "privileged", "profiles", "provider", "pull_policy", "pull_refresh_after", "read_only", "restart"),
-    *("runtime", "scale", "secrets", "security_opt", "shm_size", "stdin_open", "stop_grace_period", "stop_signal"),
-    *("storage_opt", "sysctls", "tmpfs", "tty", "ulimits", "use_api_socket", "user", "userns_mode", "uts", "volumes"),
-    *("volumes_from", "working_dir"),
-)
+_TOP, _SERVICE = NAMES["compose"], NAMES["compose service"]
 _SHIP = "declare it in files, and name its absolute path on the host"
 #: What begins a place that is not on the controller: an absolute path, a variable, a repository.
 _ELSEWHERE = ("/", "$", "http://", "https://", "git@", "git://", "ssh://", "oci://", "docker-image://")

@@ -9,8 +9,11 @@ import msgspec
 from provision.errors import Where
 from provision.lint.finding import Finding, Level, Rule
 
-_TEXTS = msgspec.yaml.decode(Path(__file__).with_suffix(".yml").read_bytes(), type=dict[str, dict[str, str]])
+_FOLDER = Path(__file__).parent
+_TEXTS = msgspec.yaml.decode((_FOLDER / "rules.yml").read_bytes(), type=dict[str, dict[str, str]])
 RULES = {id: msgspec.convert({"id": id, **texts}, Rule) for id, texts in _TEXTS.items()}
+#: Lists of names, each by what it has (``names.yml``).
+NAMES = msgspec.yaml.decode((_FOLDER / "names.yml").read_bytes(), type=dict[str, tuple[str, ...]])
 
 
 def finding(id: str, where: Where, message: str, hint: str = "", level: Level | None = None) -> Finding:

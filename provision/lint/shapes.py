@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
 
 from provision.engine.keys import NEWEST, Key, Version
@@ -19,17 +21,17 @@ from provision.text.yamlfile import Map, Seq
 Basic = Literal["bool", "int", "text", "size", "duration", "any"]
 
 
-class ListOf(Struct, frozen=True):
+class ListOf(Struct, frozen=True, tag_field="is", tag="list"):
     item: Shape
 
 
-class TableOf(Struct, frozen=True):
+class TableOf(Struct, frozen=True, tag_field="is", tag="table"):
     """An object with any names."""
 
     item: Shape
 
 
-class Fields(Struct, frozen=True):
+class Fields(Struct, frozen=True, tag_field="is", tag="fields"):
     """An object with known names; ``strict`` when dockerd refuses others. ``newer``: the first engine that knows a
     name, where that is later than the object's."""
 
@@ -41,7 +43,7 @@ class Fields(Struct, frozen=True):
         return {name: shape for name, shape in self.known.items() if engine >= self.newer.get(name, (0, 0))}
 
 
-class Either(Struct, frozen=True):
+class Either(Struct, frozen=True, tag_field="is", tag="either"):
     """The first shape, or an old form that dockerd still accepts."""
 
     first: Shape
@@ -49,6 +51,8 @@ class Either(Struct, frozen=True):
 
 
 Shape = Basic | ListOf | TableOf | Fields | Either
+#: Shapes by the name of a key, or by a word of the table of keys.
+_SHAPES = msgspec.yaml.decode(Path(__file__).with_suffix(".yml").read_bytes(), type=dict[str, Shape])
 
 
 class Misfit(Struct, frozen=True):
@@ -63,67 +67,6 @@ class Misfit(Struct, frozen=True):
     ignored: bool = False
 
 
-_SPACE: dict[str, Shape] = {
-    "keepStorage": "text",
-    "reservedSpace": "text",
-    "maxUsedSpace": "text",
-    "minFreeSpace": "text",
-}
-#: moby#48914.
-_SPACES: Version = (28, 0)
-_RULE = Fields(
-    {"all": "bool", "filter": Either(ListOf("text"), TableOf(TableOf("bool"))), **_SPACE},
-    newer=dict.fromkeys(("reservedSpace", "maxUsedSpace", "minFreeSpace"), _SPACES),
-)
-_BUILDER = Fields(
-    {
-        "gc": Fields(
-            {
-                "enabled": "bool",
-                "policy": ListOf(_RULE),
-                "defaultKeepStorage": "text",
-                "defaultReservedSpace": "text",
-                "defaultMaxUsedSpace": "text",
-                "defaultMinFreeSpace": "text",
-            },
-            newer=dict.fromkeys(("defaultReservedSpace", "defaultMaxUsedSpace", "defaultMinFreeSpace"), _SPACES),
-        ),
-        "entitlements": Fields(
-            {"network-host": "bool", "security-insecure": "bool", "device": "bool"}, newer={"device": (29, 0)}
-        ),
-        "history": Fields({"maxAge": "duration", "maxEntries": "int"}),
-    },
-    newer={"history": (23, 0)},
-)
-_RUNTIME = Fields({"path": "text", "runtimeArgs": ListOf("text"), "runtimeType": "text", "options": TableOf("any")})
-#: Keys whose type the table of keys can't describe in one word, by the table's word or by their name.
-_NESTED: dict[str, Shape] = {
-    "builder": _BUILDER,
-    "default-address-pools": ListOf(Fields({"base": "text", "size": "int"})),
-    "default-network-opts": TableOf(TableOf("text")),
-    "default-ulimits": TableOf(Fields({"Name": "text", "Hard": "int", "Soft": "int"})),
-    "nri-opts": Fields(
-        {"enable": "bool", "plugin-path": "text", "plugin-config-path": "text", "socket-path": "text"}, strict=True
-    ),
-    "proxies": Fields({"http-proxy": "text", "https-proxy": "text", "no-proxy": "text"}),
-    "runtimes": TableOf(_RUNTIME),
-}
-_WORDS: dict[str, Shape] = {
-    "bool": "bool",
-    "int": "int",
-    "text": "text",
-    "size": "size",
-    "network": "text",
-    "address": "text",
-    "path": "text",
-    "texts": ListOf("text"),
-    "addresses": ListOf("text"),
-    "urls": ListOf("text"),
-    "object": TableOf("any"),
-    "objects": ListOf(TableOf("any")),
-    "table": TableOf("text"),
-    "switches": TableOf("bool"),
-}
 _NAMES = {
     "bool": "true or false",
     "int": "a whole number",
@@ -142,7 +85,7 @@ def is_duration(text: str) -> bool:
 
 
 def of(key: Key) -> Shape:
-    return _NESTED.get(key.name) or _WORDS["text" if isinstance(key.type, tuple) else key.type]
+    return _SHAPES.get(key.name) or _SHAPES["text" if isinstance(key.type, tuple) else key.type]
 
 
 def misfits(key: Key, value: Any, engine: Version) -> Iterator[Misfit]:

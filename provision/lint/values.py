@@ -11,7 +11,7 @@ from provision.engine.keys import Key, Version, keys
 from provision.lint import shapes
 from provision.lint.finding import Finding
 from provision.lint.reading import Target, each, number, since
-from provision.lint.rules import finding
+from provision.lint.rules import NAMES, finding
 from provision.text.yamlfile import Map, nearest
 
 #: github.com/docker/go-units, RAMInBytes (size.go, parseSize): the number, one blank at most, the unit.
@@ -22,13 +22,6 @@ _SWITCHES = frozenset(("1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "fa
 #: Its two optional colons are one range here: two ways to match one colon would be 2^n ways for n labels.
 _LABEL = r":{0,2}[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?::?\.{_LABEL})*\.?\s*")
-#: docker/go-units, ulimit.go.
-ULIMITS = frozenset(
-    (
-        *("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss"),
-        *("rtprio", "rttime", "sigpending", "stack"),
-    )
-)
 #: moby v29.7.2, daemon/config/config.go, MinAPIVersion and MaxAPIVersion.
 _APIS = ((1, 24), (1, 55))
 
@@ -208,8 +201,10 @@ def _ulimits(daemon: Map) -> Iterator[Finding]:
         called = given.get("Name") or ""
         if not called:
             yield finding("DJ222", where, f'default-ulimits.{name} needs "Name": "{name}"')
-        elif called not in ULIMITS:
-            yield finding("DJ222", where, f'default-ulimits.{name}: unknown limit "{called}"', nearest(called, ULIMITS))
+        elif called not in NAMES["ulimits"]:
+            yield finding(
+                "DJ222", where, f'default-ulimits.{name}: unknown limit "{called}"', nearest(called, NAMES["ulimits"])
+            )
         elif called != name:
             message = f'default-ulimits.{name} has the name "{called}", and dockerd sets the limit of that name'
             yield finding("DJ222", where, message, level="warning")

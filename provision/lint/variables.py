@@ -9,28 +9,12 @@ from pathlib import Path
 from provision.errors import SpecError
 from provision.inventory.login import VARIABLES
 from provision.lint.finding import Finding
-from provision.lint.rules import finding
+from provision.lint.rules import NAMES, finding
 from provision.project.host_config import HostConfig
 from provision.secrets import secret
 from provision.text import limits
 from provision.text.yamlfile import closest, nearest
 
-#: Connection variables that only Ansible has, with names like those of provision (docs.ansible.com, ssh_connection,
-#: paramiko_ssh_connection, psrp and winrm).
-_ANSIBLE = frozenset(
-    (
-        *("ansible_become_plugin", "ansible_connection_user", "ansible_psrp_host", "ansible_psrp_port"),
-        *("ansible_psrp_user", "ansible_runas_flags", "ansible_runas_pass", "ansible_runas_user"),
-        *("ansible_scp_extra_args", "ansible_sftp_extra_args", "ansible_docker_extra_args", "ansible_shell_executable"),
-        *("ansible_winrm_host", "ansible_winrm_pass", "ansible_winrm_password", "ansible_winrm_port"),
-        *("ansible_winrm_user", "ansible_python_interpreter", "ansible_group_priority", "ansible_shell_type"),
-        *("ansible_ssh_password_mechanism", "ansible_scp_executable", "ansible_sftp_executable"),
-        *("ansible_psrp_proxy", "ansible_psrp_protocol", "ansible_collection_name", "ansible_collections"),
-        *("ansible_connection_path", "ansible_paramiko_timeout", "ansible_su_prompt_l10n"),
-        *("ansible_paramiko_host_key_checking", "ansible_paramiko_host_key_auto_add"),
-        *("ansible_role_name", "ansible_play_name", "ansible_name", "ansible_hostname", "ansible_sudo_chdir"),
-    )
-)
 _PREFIXES = ("ansible", "provision")
 
 
@@ -67,7 +51,7 @@ def misspelt(name: str) -> str | None:
     """The connection variable that was probably meant by a name that is not one."""
     prefix, _, rest = name.partition("_")
     party = difflib.get_close_matches(prefix, _PREFIXES, n=1, cutoff=0.8)
-    if name in VARIABLES or name in _ANSIBLE or not party:
+    if name in VARIABLES or name in NAMES["variables of Ansible"] or not party:
         return None
     known = [one.partition("_")[2] for one in sorted(VARIABLES) if one.startswith(party[0])]
     found = difflib.get_close_matches(rest, known, n=1, cutoff=0.75)

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 
 from provision.lint.checks import advice
 from provision.lint.checks.builder import collection
+from provision.lint.checks.combinations import combinations
 from provision.lint.checks.logs import logs
 from provision.lint.checks.networks import networks
-from provision.lint.checks.process import cgroups, isolation, labels, paths, runtimes, together
+from provision.lint.checks.process import cgroups, labels, paths, runtimes
 from provision.lint.checks.registries import insecure, mirrors
 from provision.lint.checks.sockets import certificates, hosts, open_api, unit
 from provision.lint.checks.storage import storage
@@ -27,18 +28,15 @@ CHECKS: tuple[Callable[[Map, Target], Iterator[Finding]], ...] = (
     hosts,
     certificates,
     open_api,
-    isolation,
-    together,
+    combinations,
     paths,
     runtimes,
     labels,
     collection,
     advice.gaps,
     advice.passwords,
-    advice.switches,
     advice.features,
     advice.metrics,
     advice.stores,
     advice.builder,
-    advice.nftables,
 )

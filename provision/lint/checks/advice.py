@@ -10,17 +10,10 @@ from provision.errors import Where
 from provision.lint import shapes
 from provision.lint.checks.builder import member
 from provision.lint.finding import Finding
-from provision.lint.reading import CONTAINERD_STORE, Target, containerd_store, feature
-from provision.lint.rules import finding
+from provision.lint.reading import Target, containerd_store
+from provision.lint.rules import NAMES, finding
 from provision.text.yamlfile import Map, Seq, nearest
 
-#: Features that some engine from 20.10 on reads (moby, daemon/*.go, Features[...]).
-_FEATURES = frozenset(
-    (
-        *("buildkit", "cdi", "containerd-migration", "containerd-snapshotter", "embedded-containerd"),
-        *("swarm-nftables", "time-namespaces", "windows-dns-proxy"),
-    )
-)
 #: Text that the reader of a tutorial had to replace: <id>, xxxx, {{ name }}, ${NAME}, your-...
 _GAP = re.compile(
     r"<[A-Za-z][\w .-]*>|\{\{[^{}\n]*\}\}|\$\{?[A-Z_]{2,}\}?|(?<![A-Za-z0-9])[xX]{3,}(?![A-Za-z0-9])"
@@ -73,34 +66,12 @@ def _texts(value: Any, where: Where) -> Iterator[tuple[str, Where]]:
             yield from _texts(item, value.where.get(name, where))
 
 
-def switches(daemon: Map, target: Target) -> Iterator[Finding]:
-    if daemon.get("iptables") is False:
-        message = "iptables: false: published ports and outgoing traffic of containers do not work without custom rules"
-        yield finding("DJ306", daemon.where["iptables"], message)
-    if daemon.get("debug") is True:
-        yield finding("DJ307", daemon.where["debug"], "debug: true writes every request to the journal")
-    if daemon.get("experimental") is True:
-        yield finding(
-            "DJ308", daemon.where["experimental"], "experimental: true enables features that may change or be removed"
-        )
-
-
 def features(daemon: Map, target: Target) -> Iterator[Finding]:
     found = daemon.get("features") or Map()
-    for name, value in found.items():
-        where = found.where[name]
-        if name == "buildkit":
-            effect = "has no effect since 23.0" if target.engine >= (23, 0) and value is True else ""
-            if effect:
-                yield finding("DJ309", where, f"features.buildkit {effect}: the docker command chooses the builder")
-        elif name == "containerd-snapshotter" and value is True and target.engine >= CONTAINERD_STORE:
-            yield finding("DJ309", where, "features.containerd-snapshotter: true is the default since 29.0")
-        elif name == "windows-dns-proxy" and (26, 1) <= target.engine < (28, 0):
-            # moby v27, daemon/config/config_linux.go, validatePlatformConfig: of any value.
-            yield finding("DJ310", where, "features.windows-dns-proxy is for Windows", "remove it", "error")
-        elif name not in _FEATURES:
+    for name in found:
+        if name not in NAMES["features"]:
             message = f'features "{name}" is not known, and dockerd ignores it'
-            yield finding("DJ310", where, message, nearest(name, _FEATURES))
+            yield finding("DJ310", found.where[name], message, nearest(name, NAMES["features"]))
 
 
 def metrics(daemon: Map, target: Target) -> Iterator[Finding]:
@@ -118,11 +89,6 @@ def stores(daemon: Map, target: Target) -> Iterator[Finding]:
         where = daemon.where["data-root"]
         message = "data-root does not move the images of this engine: they are in containerd's root"
         yield finding("DJ312", where, message, "set root in /etc/containerd/config.toml too")
-    chosen = feature(daemon, "containerd-snapshotter")
-    if engine >= CONTAINERD_STORE and daemon.get("storage-driver") == "overlay2" and chosen is None:
-        where = daemon.where["storage-driver"]
-        message = 'storage-driver "overlay2" disables the containerd image store, the default since 29.0'
-        yield finding("DJ313", where, message, "remove it for a new host; keep it on a host that has images")
 
 
 def builder(daemon: Map, target: Target) -> Iterator[Finding]:
@@ -132,16 +98,3 @@ def builder(daemon: Map, target: Target) -> Iterator[Finding]:
     if (found := shapes.field("defaultKeepStorage", dict.fromkeys(gc))) is not None:
         message = f"builder.gc.{found} is the old name of defaultReservedSpace"
         yield finding("DJ314", gc.where[found], message, "use defaultReservedSpace")
-
-
-def nftables(daemon: Map, target: Target) -> Iterator[Finding]:
-    if daemon.get("firewall-backend") != "nftables" or daemon.get("iptables") is False:
-        return
-    where = daemon.where["firewall-backend"]
-    swarm = daemon.get("swarm-default-advertise-addr") or daemon.get("node-generic-resources")
-    if swarm and not feature(daemon, "swarm-nftables"):
-        message = "a daemon in a swarm refuses firewall-backend nftables, and this file has swarm options"
-        yield finding("DJ315", where, message)
-    if daemon.get("ip-forward") is not False and not target.in_spec:
-        message = "with firewall-backend nftables dockerd does not enable forwarding, and does not start without it"
-        yield finding("DJ316", where, message, "set the sysctl net.ipv4.ip_forward to 1")

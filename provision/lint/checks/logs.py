@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
 from msgspec import Struct
 
 from provision.engine.keys import Version
@@ -17,93 +19,35 @@ from provision.lint.shapes import is_duration
 from provision.lint.values import is_size, is_switch
 from provision.text.yamlfile import Map, nearest
 
-#: Options of every driver (moby, daemon/logger/factory.go, builtInLogOpts; loggerutils/cache/validate.go).
-_COMMON = frozenset(("mode", "max-buffer-size"))
-_CACHE = frozenset(("cache-disabled", "cache-max-size", "cache-max-file", "cache-compress"))
-_LABELLED = frozenset(("labels", "labels-regex", "env", "env-regex", "tag"))
-
 
 class Driver(Struct, frozen=True):
-    """``options`` that ValidateLogOpt knows. ``until``: the first engine without the driver. ``newer``: options that
-    were added later. ``needs``: options without which no container starts. ``own_cache``: containers' logs can be read
-    without a copy, so the options of that copy have no effect."""
+    """``options`` that ValidateLogOpt knows, and those for labels (``labelled``). ``until``: the first engine without
+    the driver. ``newer``: options that were added later. ``needs``: options without which no container starts.
+    ``values``: checks of this driver alone."""
 
-    options: frozenset[str]
+    options: tuple[str, ...] = ()
+    labelled: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     until: Version | None = None
     newer: dict[str, Version] = {}
     gone: dict[str, Version] = {}
+    values: dict[str, str] = {}
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        return (*self.labelled, *self.options)
 
 
-def _named(prefix: str, *names: str) -> frozenset[str]:
-    return frozenset(f"{prefix}-{name}" for name in names)
+class _Table(Struct, frozen=True):
+    common: tuple[str, ...]
+    aliases: tuple[str, ...]
+    info: tuple[str, ...]
+    drivers: dict[str, Driver]
+    values: dict[str, str | tuple[str, ...]]
 
 
-#: docs.docker.com/engine/logging/configure and moby, daemon/logger/*, ValidateLogOpt.
-_DRIVERS: dict[str, Driver] = {
-    "awslogs": Driver(
-        _named(
-            "awslogs",
-            *("region", "endpoint", "group", "stream", "create-group", "create-stream", "datetime-format"),
-            *("multiline-pattern", "credentials-endpoint", "force-flush-interval-seconds", "max-buffered-events"),
-            "format",
-        )
-        | {"tag"},
-        needs=("awslogs-group",),
-        newer={"awslogs-format": (23, 0), "awslogs-create-stream": (20, 10)},
-    ),
-    "fluentd": Driver(
-        _LABELLED
-        | _named(
-            "fluentd",
-            *("address", "async", "async-connect", "async-reconnect-interval", "buffer-limit", "max-retries"),
-            *("request-ack", "retry-wait", "sub-second-precision", "write-timeout", "read-timeout"),
-        ),
-        newer={
-            "fluentd-async-reconnect-interval": (20, 10),
-            "fluentd-write-timeout": (28, 2),
-            "fluentd-read-timeout": (29, 0),
-        },
-        gone={"fluentd-async-connect": (28, 0)},
-    ),
-    "gcplogs": Driver(
-        frozenset(("labels", "labels-regex", "env", "env-regex"))
-        | _named("gcp", "project", "log-cmd", "meta-zone", "meta-name", "meta-id")
-    ),
-    "gelf": Driver(
-        _LABELLED
-        | _named(
-            "gelf", "address", "compression-level", "compression-type", "tcp-max-reconnect", "tcp-reconnect-delay"
-        ),
-        needs=("gelf-address",),
-    ),
-    "journald": Driver(_LABELLED),
-    "json-file": Driver(_LABELLED | {"max-file", "max-size", "compress"}),
-    # moby#52348: attributes came with 29.5.
-    "local": Driver(_LABELLED | {"max-file", "max-size", "compress"}, newer=dict.fromkeys(_LABELLED, (29, 5))),
-    "logentries": Driver(_LABELLED | _named("logentries", "token") | {"line-only"}, until=(25, 0)),
-    "splunk": Driver(
-        _LABELLED
-        | _named(
-            "splunk",
-            *("url", "token", "source", "sourcetype", "index", "capath", "caname", "insecureskipverify", "format"),
-            *("verify-connection", "gzip", "gzip-level", "index-acknowledgment"),
-        ),
-        needs=("splunk-url", "splunk-token"),
-    ),
-    "syslog": Driver(
-        _LABELLED
-        | _named("syslog", "address", "facility", "tls-ca-cert", "tls-cert", "tls-key", "tls-skip-verify", "format")
-    ),
-}
-#: Plugins that are often installed under an alias: those of grafana, and others of docs.docker.com/engine/extend.
-_ALIASES = ("loki", "elastic-logging-plugin", "sumologic", "logzio", "newrelic", "vector")
-_FACILITIES = frozenset(
-    (
-        *("kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp"),
-        *(f"local{number}" for number in range(8)),
-    )
-)
+_TABLE = msgspec.yaml.decode(Path(__file__).with_suffix(".yml").read_bytes(), type=_Table)
+_DRIVERS = _TABLE.drivers
 _LIKE = re.compile(r"[^a-z0-9]")
 
 
@@ -124,12 +68,10 @@ def logs(daemon: Map, target: Target) -> Iterator[Finding]:
         if not options.get(needed):
             yield finding("DJ208", where, f'log driver {name} needs log-opts "{needed}"')
     for option, value in options.items():
-        check = _VALUES.get(option)
+        check = driver.values.get(option) or _TABLE.values.get(option)
         if option == "fluentd-address" and target.engine < (23, 0):
             value = re.sub(r"^(tcp://[^/]*)/.*", r"\1", value)  # the path was ignored
-        if name == "local" and option in ("max-size", "max-file"):
-            check = _local_size if option == "max-size" else _count
-        if (value or option == "max-size") and check is not None and (wrong := check(value)) is not None:
+        if (value or option == "max-size") and check is not None and (wrong := _wrong(value, check)) is not None:
             yield finding("DJ208", options.where[option], f'log-opts.{option} "{value}" {wrong}')
     yield from _modes(options)
     yield from _together(name, options, target.engine)
@@ -145,7 +87,7 @@ def logs(daemon: Map, target: Target) -> Iterator[Finding]:
 
 def _unknown(name: str, where: Where) -> Iterator[Finding]:
     """The name of a plugin is the author's choice, or an alias that the operator chose when it was installed."""
-    if ":" in name or "/" in name or name in _ALIASES:
+    if ":" in name or "/" in name or name in _TABLE.aliases:
         return
     plain = _LIKE.sub("", name.lower())
     meant = next((one for one in _DRIVERS if _LIKE.sub("", one) == plain), None)
@@ -167,8 +109,8 @@ def _names(name: str, driver: Driver, options: Map, engine: Version) -> Iterator
         elif gone is not None and engine >= gone:
             message = f"log-opts.{option} was removed in {gone[0]}.{gone[1]}"
             yield finding("DJ208", where, message, f"use {option.removesuffix('-connect')}")
-        elif option not in driver.options | _COMMON | _CACHE:
-            hint = nearest(option, driver.options) or ", ".join(sorted(driver.options))
+        elif option not in driver.known + _TABLE.common:
+            hint = nearest(option, driver.known) or ", ".join(sorted(driver.known))
             yield finding("DJ208", where, f"log driver {name} has no option {option}", hint)
 
 
@@ -215,12 +157,26 @@ def _together(name: str, options: Map, engine: Version) -> Iterator[Finding]:
 _TRUE = ("1", "t", "T", "true", "TRUE", "True")
 
 
-def _size(value: str) -> str | None:
-    return None if is_size(value) else "is not a size such as 10m"
+def _wrong(value: str, check: str | tuple[str, ...]) -> str | None:
+    """Why a value fails the check that the table names; a list has the allowed values."""
+    if isinstance(check, tuple):
+        return None if value in check else f"must be one of {', '.join(check)}"
+    if check in _CHECKS:
+        return _CHECKS[check](value)
+    fits, said = _KINDS[check]
+    return None if fits(value) else said
 
 
-def _local_size(value: str) -> str | None:
-    return _size(value)
+_FACILITY = re.compile(r"kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7]|[01]?\d|2[0-3]")
+#: Words of the table -> the check, and what is wrong with a value that fails it.
+_KINDS: dict[str, tuple[Callable[[str], object], str]] = {
+    "size": (is_size, "is not a size such as 10m"),
+    "switch": (is_switch, 'must be "true" or "false"'),
+    "count": (lambda value: value.isascii() and value.isdigit(), "is not a number"),
+    "duration": (is_duration, "is not a duration such as 1s"),
+    "level": (re.compile(r"-1|\d").fullmatch, "must be a number from -1 to 9"),
+    "facility": (_FACILITY.fullmatch, "is not a syslog facility such as daemon or local0"),
+}
 
 
 def _log_size(value: str) -> str | None:
@@ -229,30 +185,10 @@ def _log_size(value: str) -> str | None:
     return "must be more than 0" if float(re.match(r"[\d.]*", value)[0] or 0) == 0 else None  # type: ignore[index]
 
 
-def _switch(value: str) -> str | None:
-    return None if is_switch(value) else 'must be "true" or "false"'
-
-
 def _files(value: str) -> str | None:
     if (found := number(value)) is None:
         return "must be a number of files of at least 1"
     return None if found >= 1 else "must be at least 1"
-
-
-def _count(value: str) -> str | None:
-    return None if value.isascii() and value.isdigit() else "is not a number"
-
-
-def _duration(value: str) -> str | None:
-    return None if is_duration(value) else "is not a duration such as 1s"
-
-
-def _one_of(*words: str) -> Callable[[str], str | None]:
-    return lambda value: None if value in words else f"must be one of {', '.join(words)}"
-
-
-def _level(value: str) -> str | None:
-    return None if re.fullmatch(r"-1|\d", value) else "must be a number from -1 to 9"
 
 
 def _port(value: str, schemes: tuple[str, ...], need_port: bool = False) -> str | None:
@@ -264,20 +200,6 @@ def _port(value: str, schemes: tuple[str, ...], need_port: bool = False) -> str 
     if parts.scheme not in schemes or "://" not in value:
         return f"must begin with {', '.join(f'{one}://' for one in schemes)}"
     return "needs a port" if need_port and port is None else None
-
-
-def _syslog(value: str) -> str | None:
-    return _port(value, ("udp", "tcp", "tcp+tls", "unix", "unixgram"))
-
-
-def _facility(value: str) -> str | None:
-    if value in _FACILITIES or (re.fullmatch(r"\d{1,2}", value) and int(value) <= 23):
-        return None
-    return "is not a syslog facility such as daemon or local0"
-
-
-def _gelf(value: str) -> str | None:
-    return _port(value, ("udp", "tcp"), need_port=True)
 
 
 def _fluentd(value: str) -> str | None:
@@ -303,51 +225,18 @@ def _tag(value: str) -> str | None:
         if not end:
             return "has {{ without }}"
         for name in re.findall(r"(?:^|[\s(|])\.([A-Za-z]\w*)", re.sub(r'"[^"]*"|`[^`]*`', "", action)):
-            if name not in _INFO:
-                return f"has no field .{name}: {nearest(name, _INFO) or ', '.join(sorted(_INFO))}"
+            if name not in _TABLE.info:
+                return f"has no field .{name}: {nearest(name, _TABLE.info) or ', '.join(sorted(_TABLE.info))}"
     return None
 
 
-_INFO = frozenset(
-    (
-        *("Config", "ContainerID", "ContainerName", "ContainerEntrypoint", "ContainerArgs", "ContainerImageID"),
-        *("ContainerImageName", "ContainerCreated", "ContainerEnv", "ContainerLabels", "LogPath", "DaemonName"),
-        *("Hostname", "Command", "ID", "FullID", "Name", "ImageID", "ImageFullID", "ImageName", "ExtraAttributes"),
-    )
-)
-
-
-#: The check of each option's value; dockerd checks it when a container starts, or when the daemon starts.
-_VALUES: dict[str, Callable[[str], str | None]] = {
-    "max-size": _log_size,
-    "max-file": _files,
+#: Checks that say what is wrong themselves.
+_CHECKS: dict[str, Callable[[str], str | None]] = {
+    "log size": _log_size,
+    "files": _files,
     "tag": _tag,
-    "compress": _switch,
-    "max-buffer-size": _size,
-    "cache-disabled": _switch,
-    "syslog-address": _syslog,
-    "syslog-facility": _facility,
-    "syslog-format": _one_of("rfc3164", "rfc5424", "rfc5424micro"),
-    "fluentd-address": _fluentd,
-    "fluentd-async": _switch,
-    "fluentd-request-ack": _switch,
-    "fluentd-sub-second-precision": _switch,
-    "fluentd-buffer-limit": _size,
-    "fluentd-retry-wait": _duration,
-    "fluentd-max-retries": _count,
-    "fluentd-async-reconnect-interval": _duration,
-    "fluentd-write-timeout": _duration,
-    "fluentd-read-timeout": _duration,
-    "gelf-address": _gelf,
-    "gelf-compression-level": _level,
-    "gelf-compression-type": _one_of("gzip", "zlib", "none"),
-    "gelf-tcp-max-reconnect": _count,
-    "gelf-tcp-reconnect-delay": _count,
-    "awslogs-create-group": _switch,
-    "awslogs-create-stream": _switch,
-    "splunk-url": _splunk,
-    "splunk-format": _one_of("inline", "json", "raw"),
-    "splunk-verify-connection": _switch,
-    "splunk-insecureskipverify": _switch,
-    "splunk-gzip": _switch,
+    "fluentd": _fluentd,
+    "splunk": _splunk,
+    "syslog": lambda value: _port(value, ("udp", "tcp", "tcp+tls", "unix", "unixgram")),
+    "gelf": lambda value: _port(value, ("udp", "tcp"), need_port=True),
 }

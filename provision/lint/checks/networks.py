@@ -15,41 +15,15 @@ from provision.lint import shapes
 from provision.lint.finding import Finding, Level
 from provision.lint.ranges import Network, Ranges, bounds
 from provision.lint.reading import Target, since
-from provision.lint.rules import finding
+from provision.lint.rules import NAMES, finding
 from provision.text.yamlfile import Map, Seq, nearest
 
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
-#: RFC 1918, RFC 6598 (shared by carriers), RFC 3927 (link-local), RFC 4193 (unique local).
-_PRIVATE = [
-    ipaddress.ip_network(text)
-    for text in (
-        "10.0.0.0/8",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "100.64.0.0/10",
-        "169.254.0.0/16",
-        "fc00::/7",
-        "fe80::/10",
-    )
-]
-#: The purposes of other address space (RFC 6890, RFC 5771, RFC 1112, RFC 5737, RFC 2544, RFC 3849, RFC 9637).
+_PRIVATE = [ipaddress.ip_network(text) for text in NAMES["private networks"]]
+#: The purposes of other address space.
 _KINDS = [
-    (ipaddress.ip_network(text), kind)
-    for text, kind in (
-        ("0.0.0.0/8", '"this network" address space'),
-        ("127.0.0.0/8", "loopback address space"),
-        ("224.0.0.0/4", "multicast address space"),
-        ("240.0.0.0/4", "reserved address space"),
-        ("192.0.2.0/24", "address space for documentation"),
-        ("198.51.100.0/24", "address space for documentation"),
-        ("203.0.113.0/24", "address space for documentation"),
-        ("198.18.0.0/15", "address space for benchmarks"),
-        ("::1/128", "loopback address space"),
-        ("ff00::/8", "multicast address space"),
-        ("2001:db8::/32", "address space for documentation"),
-        ("3fff::/20", "address space for documentation"),
-    )
+    (ipaddress.ip_network(text), name) for name, texts in NAMES.items() if "address space" in name for text in texts
 ]
 _UNUSABLE = ("loopback address space", "multicast address space")
 _LINK_LOCAL = ipaddress.IPv6Network("fe80::/64")
@@ -119,9 +93,6 @@ def networks(daemon: Map, target: Target) -> Iterator[Finding]:
     yield from _addresses(daemon, target.engine)
     yield from _drivers(daemon)
     yield from _pool_sizes(daemon, target.engine)
-    if daemon.get("bridge") and (daemon.get("bip") or daemon.get("bip6")):
-        key = "bip" if daemon.get("bip") else "bip6"
-        yield finding("DJ206", daemon.where[key], f"{key} and bridge exclude each other")
     placed = list(declared(daemon))
     for one in placed:
         if (called := kind(one.network)) is not None:
@@ -173,9 +144,6 @@ def _private_hint(network: Network) -> str:
 
 
 def _addresses(daemon: Map, engine: Version) -> Iterator[Finding]:
-    if daemon.get("ipv6") is True and not daemon.get("fixed-cidr-v6") and engine < (27, 0) and not daemon.get("bridge"):
-        message = "ipv6 needs fixed-cidr-v6 before 27.0"
-        yield finding("DJ203", daemon.where["ipv6"], message, "such as fd00:1::/64")
     for key, family in (("bip", 4), ("bip6", 6), ("fixed-cidr", 4), ("fixed-cidr-v6", 6)):
         text = daemon.get(key)
         if not text:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from provision.engine.keys import keys
 from provision.lint import shapes
 from provision.lint.finding import Finding, Level
-from provision.lint.reading import Target, each, feature, since
+from provision.lint.reading import Target, each, since
 from provision.lint.rules import finding
 from provision.text.yamlfile import Map, nearest
 
@@ -39,38 +39,6 @@ def cgroups(daemon: Map, target: Target) -> Iterator[Finding]:
     if parent and seen == "systemd" and (len(parent) <= 6 or not parent.endswith(".slice")):
         message = f'cgroup-parent "{parent}" must be a slice with the cgroup driver systemd: "docker.slice"'
         yield finding("DJ227", daemon.where["cgroup-parent"], message)
-
-
-def isolation(daemon: Map, target: Target) -> Iterator[Finding]:
-    if daemon.get("icc") is not False:
-        return
-    if daemon.get("iptables") is False:
-        yield finding("DJ215", daemon.where["icc"], "icc: false needs iptables, and iptables is false")
-    elif daemon.get("ip6tables") is False and daemon.get("ipv6") is True:
-        message = "icc: false with ipv6 needs ip6tables, and ip6tables is false"
-        yield finding("DJ215", daemon.where["icc"], message, level=since(target.engine, (27, 0)))
-
-
-def together(daemon: Map, target: Target) -> Iterator[Finding]:
-    if daemon.get("userns-remap") and feature(daemon, "containerd-snapshotter") is True:
-        where = daemon.where["userns-remap"]
-        message = "userns-remap excludes the containerd image store"
-        yield finding("DJ216", where, message, level=since(target.engine, (29, 0)))
-    if daemon.get("live-restore") is True and daemon.get("swarm-default-advertise-addr"):
-        where = daemon.where["live-restore"]
-        yield finding("DJ217", where, "a daemon in a swarm refuses live-restore, and this file has swarm options")
-    if feature(daemon, "embedded-containerd") is True and daemon.get("cri-containerd") is True:
-        message = "cri-containerd and features.embedded-containerd exclude each other"
-        yield finding("DJ229", daemon.where["cri-containerd"], message, level=since(target.engine, (29, 0)))
-    name, plugins = daemon.get("containerd-namespace") or "moby", "plugins.moby"
-    if name == plugins:
-        message = f'containerd-namespace "{name}" is the namespace of plugins'
-        yield finding("DJ229", daemon.where["containerd-namespace"], message)
-    if daemon.get("cluster-advertise") and not daemon.get("cluster-store"):
-        yield finding("DJ229", daemon.where["cluster-advertise"], "cluster-advertise needs cluster-store")
-    if daemon.get("host-gateway-ip") and daemon.get("host-gateway-ips") and target.engine >= (28, 0):
-        where = daemon.where["host-gateway-ip"]
-        yield finding("DJ229", where, "host-gateway-ip and host-gateway-ips exclude each other")
 
 
 def runtimes(daemon: Map, target: Target) -> Iterator[Finding]:

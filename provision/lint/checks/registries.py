@@ -11,36 +11,10 @@ from provision.engine.keys import Version
 from provision.errors import Where
 from provision.lint.finding import Finding, Level
 from provision.lint.reading import Target, each, number
-from provision.lint.rules import finding
+from provision.lint.rules import NAMES, finding
 from provision.text.yamlfile import Map
 
-#: Registries whose certificates every client can check.
-_PUBLIC = (
-    "docker.io",
-    "index.docker.io",
-    "registry-1.docker.io",
-    "quay.io",
-    "ghcr.io",
-    "gcr.io",
-    "mcr.microsoft.com",
-    "public.ecr.aws",
-    "registry.access.redhat.com",
-    "registry.redhat.io",
-    "registry.k8s.io",
-    "registry.gitlab.com",
-)
-#: Mirrors of Docker Hub that no longer serve the public (page DJ301 has the sources).
-_CLOSED = frozenset(
-    (
-        "registry.docker-cn.com",
-        "docker.mirrors.ustc.edu.cn",
-        "hub-mirror.c.163.com",
-        "dockerhub.azk8s.cn",
-        "reg-mirror.qiniu.com",
-        "docker.mirrors.sjtug.sjtu.edu.cn",
-        "docker.nju.edu.cn",
-    )
-)
+_PUBLIC = NAMES["public registries"]
 #: What net/url accepts as a host without its port: an address in brackets, or a name, which may contain colons.
 _HOST = re.compile(r"\[[0-9A-Fa-f:.%]+\]|[^\s/?#\[\]@\\^`{|}]*")
 #: moby, daemon/pkg/registry/config.go, validHostPortRegex: a domain name, or an IPv6 address in brackets, and a port.
@@ -75,7 +49,7 @@ def mirrors(daemon: Map, target: Target) -> Iterator[Finding]:
 
 def _advice(mirror: str, scheme: str, parts: SplitResult, where: Where) -> Iterator[Finding]:
     host = (parts.hostname or "").lower()
-    if host in _CLOSED:
+    if host in NAMES["closed mirrors"]:
         message = f"registry-mirrors: {host} no longer serves the public"
         yield finding("DJ301", where, message, "remove it: each pull tries it first")
     if scheme.lower() == "http" and not _loopback(host):
