@@ -249,38 +249,21 @@ def superset(value: Any, other: Any) -> bool:
     return _set(value) >= _set(other)
 
 
-def contains(value: Any, item: Any) -> bool:
-    return bool(item in value)
+def by_name(*functions: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+    return {function.__name__: function for function in functions}
 
 
 #: Filters that return values unchanged, and read only keys and the structure of their input.
-STRUCTURAL: dict[str, Callable[..., Any]] = {
-    "combine": combine,
-    "dict2items": dict2items,
-    "items2dict": items2dict,
-    "flatten": flatten,
-    "subelements": subelements,
-    "rekey_on_member": rekey_on_member,
-    "extract": extract,
+STRUCTURAL = {
+    **by_name(combine, dict2items, items2dict, flatten, subelements, rekey_on_member, extract),
     "zip": zipped,
-    "zip_longest": zip_longest,
-    "product": product,
-    "combinations": combinations,
-    "permutations": permutations,
+    **by_name(zip_longest, product, combinations, permutations),
 }
 #: Filters that compare items.
-SETS: dict[str, Callable[..., Any]] = {
-    "union": union,
-    "intersect": intersect,
-    "difference": difference,
-    "symmetric_difference": symmetric_difference,
-}
+SETS = by_name(union, intersect, difference, symmetric_difference)
 TESTS: dict[str, Callable[..., Any]] = {
-    "subset": subset,
+    **by_name(subset, superset, any, all),
     "issubset": subset,
-    "superset": superset,
     "issuperset": superset,
-    "contains": contains,
-    "any": any,
-    "all": all,
+    "contains": lambda value, item: bool(item in value),
 }

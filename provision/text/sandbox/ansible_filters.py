@@ -96,27 +96,18 @@ def regex(
     return bool(getattr(_expression(pattern, text, ignorecase, multiline), match_type)(text))
 
 
-def match(value: Any, pattern: Any = "", ignorecase: bool = False, multiline: bool = False) -> bool:
-    return regex(value, pattern, ignorecase, multiline, "match")
-
-
-def search(value: Any, pattern: Any = "", ignorecase: bool = False, multiline: bool = False) -> bool:
-    return regex(value, pattern, ignorecase, multiline)
-
-
 FILTERS: dict[str, Callable[..., Any]] = {
     **ansible_texts.FILTERS,
     **ansible_data.STRUCTURAL,
     **ansible_data.SETS,
-    "regex_replace": regex_replace,
-    "regex_search": regex_search,
-    "regex_findall": regex_findall,
-    "regex_escape": regex_escape,
+    **ansible_data.by_name(regex_replace, regex_search, regex_findall, regex_escape),
 }
 TESTS: dict[str, Callable[..., Any]] = {
     **ansible_texts.TESTS,
     **ansible_data.TESTS,
-    "match": match,
-    "search": search,
+    "match": lambda value, pattern="", ignorecase=False, multiline=False: regex(
+        value, pattern, ignorecase, multiline, "match"
+    ),
+    "search": lambda value, pattern="", ignorecase=False, multiline=False: regex(value, pattern, ignorecase, multiline),
     "regex": regex,
 }

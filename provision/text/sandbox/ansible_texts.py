@@ -27,11 +27,6 @@ _UNITS = "BKMGTPEZY"
 _OPTIONS_OF_YAML = ("indent", "width", "default_flow_style", "sort_keys", "explicit_start", "explicit_end")
 
 
-def b64decode(value: Any, encoding: str = "utf-8", urlsafe: bool = False) -> str:
-    decode = base64.urlsafe_b64decode if urlsafe else base64.b64decode
-    return decode(str(value).encode()).decode(encoding)
-
-
 def from_json(value: Any) -> Any:
     text = str(value)
     room_for('filter "from_json"', limits.parts(text))
@@ -70,10 +65,6 @@ def to_yaml(value: Any, default_flow_style: bool | None = None, **options: Any) 
     return str(text)
 
 
-def to_nice_yaml(value: Any, indent: int = 4, default_flow_style: bool = False, **options: Any) -> str:
-    return to_yaml(value, default_flow_style, indent=indent, **options)
-
-
 def _plain(value: Any) -> Any:
     """``value`` of exact types only: YAML writes an alias for a list that occurs twice, as in Ansible."""
     made: dict[int, Any] = {}
@@ -100,22 +91,6 @@ def hashed(value: Any, kind: str = "sha1") -> str:
         raise Refused(f'filter "hash": no such hash: {kind}') from error
 
 
-def sha1(value: Any) -> str:
-    return hashed(value)
-
-
-def md5(value: Any) -> str:
-    return hashed(value, "md5")
-
-
-def to_uuid(value: Any, namespace: str | uuid.UUID = _ANSIBLE) -> str:
-    return str(uuid.uuid5(namespace if isinstance(namespace, uuid.UUID) else uuid.UUID(namespace), str(value)))
-
-
-def urldecode(value: Any) -> str:
-    return urllib.parse.unquote_plus(str(value))
-
-
 def urlsplit(value: Any, query: str = "") -> Any:
     parts = urllib.parse.urlsplit(str(value))
     names = ("fragment", "hostname", "netloc", "password", "path", "port", "query", "scheme", "username")
@@ -125,47 +100,10 @@ def urlsplit(value: Any, query: str = "") -> Any:
     return found[query] if query else found
 
 
-def basename(value: Any) -> str:
-    return os.path.basename(str(value))
-
-
-def dirname(value: Any) -> str:
-    return os.path.dirname(str(value))
-
-
-def splitext(value: Any) -> list[str]:
-    return list(posixpath.splitext(str(value)))
-
-
 def path_join(value: Any) -> str:
     parts = [value] if isinstance(value, str) else value
     room('filter "path_join"', sum(len(part) + 1 for part in parts))
     return posixpath.join(*parts)
-
-
-def relpath(value: Any, start: str) -> str:
-    """Needs the start: the directory of the program is not the same on another controller."""
-    return posixpath.relpath(str(value), start)
-
-
-def normpath(value: Any) -> str:
-    return posixpath.normpath(str(value))
-
-
-def commonpath(value: Any) -> str:
-    return str(posixpath.commonpath(value))
-
-
-def win_basename(value: Any) -> str:
-    return ntpath.basename(str(value))
-
-
-def win_dirname(value: Any) -> str:
-    return ntpath.dirname(str(value))
-
-
-def win_splitdrive(value: Any) -> list[str]:
-    return list(ntpath.splitdrive(str(value)))
 
 
 def type_debug(value: Any) -> str:
@@ -173,10 +111,6 @@ def type_debug(value: Any) -> str:
         if isinstance(value, kind):
             return kind.__name__
     return type(value).__name__
-
-
-def split(value: Any, separator: str | None = None, most: int = -1) -> list[str]:
-    return str(value).split(separator, most)
 
 
 _COMMENTS = {
@@ -254,18 +188,6 @@ def human_to_bytes(value: Any, default_unit: str | None = None, isbits: bool = F
     return round(float(match[1]) * scale)
 
 
-def log(value: Any, base: float = math.e) -> float:
-    return math.log10(value) if base == 10 else math.log(value, base)
-
-
-def power(value: Any, exponent: float) -> float:
-    return math.pow(value, exponent)
-
-
-def root(value: Any, base: float = 2) -> float:
-    return math.sqrt(value) if base == 2 else math.pow(value, 1.0 / float(base))
-
-
 _SIGNS = {
     **dict.fromkeys(("==", "=", "eq"), (0,)),
     **dict.fromkeys(("<", "lt"), (-1,)),
@@ -304,19 +226,11 @@ def truthy(value: Any, convert_bool: bool = False) -> bool:
     return bool(value)
 
 
-def falsy(value: Any, convert_bool: bool = False) -> bool:
-    return not truthy(value, convert_bool)
-
-
 #: The texts of the filter bool.
 _TRUE, _FALSE = ("yes", "on", "true", "1"), ("no", "off", "false", "0")
 #: The texts that Ansible converts to true and false (``ansible.module_utils.parsing.convert_bool``).
 _YES = ("y", "yes", "on", "1", "true", "t", "1.0")
 _NO = ("n", "no", "off", "0", "false", "f", "0.0")
-
-
-def nan(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)
 
 
 def ternary(value: Any, if_true: Any, if_false: Any, if_none: Any = None) -> Any:
@@ -344,45 +258,51 @@ def mandatory(value: Any, message: str = "") -> Any:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    "b64decode": b64decode,
-    "basename": basename,
+    "b64decode": lambda value, encoding="utf-8", urlsafe=False: (
+        base64.urlsafe_b64decode if urlsafe else base64.b64decode
+    )(str(value).encode()).decode(encoding),
+    "basename": lambda value: os.path.basename(str(value)),
     "bool": as_bool,
-    "checksum": sha1,
+    "checksum": lambda value: hashed(value),
     "comment": comment,
-    "commonpath": commonpath,
-    "dirname": dirname,
+    "commonpath": lambda value: str(posixpath.commonpath(value)),
+    "dirname": lambda value: os.path.dirname(str(value)),
     "from_json": from_json,
     "from_yaml": from_yaml,
     "hash": hashed,
     "human_readable": human_readable,
     "human_to_bytes": human_to_bytes,
-    "log": log,
+    "log": lambda value, base=math.e: math.log10(value) if base == 10 else math.log(value, base),
     "mandatory": mandatory,
-    "md5": md5,
-    "normpath": normpath,
+    "md5": lambda value: hashed(value, "md5"),
+    "normpath": lambda value: posixpath.normpath(str(value)),
     "path_join": path_join,
-    "pow": power,
-    "relpath": relpath,
-    "root": root,
-    "sha1": sha1,
-    "split": split,
-    "splitext": splitext,
+    "pow": lambda value, exponent: math.pow(value, exponent),
+    # Needs the start: the directory of the program is not the same on another controller.
+    "relpath": lambda value, start: posixpath.relpath(str(value), start),
+    "root": lambda value, base=2: math.sqrt(value) if base == 2 else math.pow(value, 1.0 / float(base)),
+    "sha1": lambda value: hashed(value),
+    "split": lambda value, separator=None, most=-1: str(value).split(separator, most),
+    "splitext": lambda value: list(posixpath.splitext(str(value))),
     "ternary": ternary,
-    "to_nice_yaml": to_nice_yaml,
-    "to_uuid": to_uuid,
+    "to_nice_yaml": lambda value, indent=4, default_flow_style=False, **options: to_yaml(
+        value, default_flow_style, indent=indent, **options
+    ),
+    "to_uuid": lambda value, namespace=_ANSIBLE: str(
+        uuid.uuid5(namespace if isinstance(namespace, uuid.UUID) else uuid.UUID(namespace), str(value))
+    ),
     "to_yaml": to_yaml,
     "type_debug": type_debug,
-    "urldecode": urldecode,
+    "urldecode": lambda value: urllib.parse.unquote_plus(str(value)),
     "urlsplit": urlsplit,
-    "win_basename": win_basename,
-    "win_dirname": win_dirname,
-    "win_splitdrive": win_splitdrive,
+    "win_basename": lambda value: ntpath.basename(str(value)),
+    "win_dirname": lambda value: ntpath.dirname(str(value)),
+    "win_splitdrive": lambda value: list(ntpath.splitdrive(str(value))),
 }
 TESTS: dict[str, Callable[..., Any]] = {
-    "falsy": falsy,
-    "isnan": nan,
-    "nan": nan,
+    "falsy": lambda value, convert_bool=False: not truthy(value, convert_bool),
+    "nan": lambda value: isinstance(value, float) and math.isnan(value),
     "truthy": truthy,
     "version": version,
-    "version_compare": version,
 }
+TESTS |= {"isnan": TESTS["nan"], "version_compare": version}

@@ -250,6 +250,8 @@ def _guarded(kind: str, name: str, function: Callable[..., Any], check: Check) -
     what = f'{kind} "{name}"'
     skip = 1 if hasattr(function, "jinja_pass_arg") else 0
     growth = GROWTH.get(name)
+    if function.__name__ == "<lambda>":
+        function.__qualname__ = name  # for Python's message about its arguments
 
     @wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Any:
