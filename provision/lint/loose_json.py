@@ -135,7 +135,7 @@ class _Reader:
         while self.at < len(self.text) and isinstance(value, Map) and self.text[self.at] in ',"':
             # A closing brace too early: the text that follows belongs inside.
             self.fault(self.at, "the object ends before this", "remove the } above")
-            self.members(value)
+            self.members(value, "}")
             self.blank()
         if self.at < len(self.text):
             rest = lines_of(self.text[self.at :])[0][:30]
@@ -187,42 +187,51 @@ class _Reader:
         found = Map(here=self.where(self.at))
         begin = self.at
         self.at += 1
-        if not self.members(found):
+        if not self.members(found, "}"):
             self.fault(begin, "this { is never closed", "a } is missing at the end")
         return found
 
-    def members(self, found: Map) -> bool:
-        """Read keys and values up to the closing brace, or to the end of the text (then False)."""
+    def sequence(self) -> Seq:
+        found = Seq(here=self.where(self.at))
+        begin = self.at
+        self.at += 1
+        if not self.members(found, "]"):
+            self.fault(begin, "this [ is never closed", "a ] is missing")
+        return found
+
+    def members(self, found: Map | Seq, close: str) -> bool:
+        """Read keys and values, or items, up to the closing bracket; False where it is missing."""
         comma, end = -1, self.at
         first = not found
         while True:
             self.blank()
-            if self.at == len(self.text):
-                return False
-            here = self.text[self.at]
-            if here == "}":
+            here = self.text[self.at : self.at + 1]
+            if here == close:
                 if comma >= 0:
                     self.fault(comma, "one comma too many", "no value follows it", edits=(Edit(comma, comma + 1, ""),))
                 self.at += 1
                 return True
-            if here == ",":
-                if comma >= 0 or first:
-                    self.fault(self.at, "one comma too many", "", edits=(Edit(self.at, self.at + 1, ""),))
-                    self.at += 1
-                    continue
+            if not here or (close == "]" and here in "}:"):
+                return False
+            if here == "," and (comma >= 0 or first):
+                self.fault(self.at, "one comma too many", "", edits=(self.edit(""),))
+            elif here == ",":
                 comma = self.at
-                self.at += 1
-                continue
-            if here in "]{[:":
+            elif close == "}" and here in "]{[:":
                 self.fault(self.at, f"no {here} is expected here", "")
-                self.at += 1
+            else:
+                if not first and comma < 0:
+                    hint = "at the end of this line" if close == "}" and _LINE_END.match(self.text, end) else ""
+                    self.fault(end, "a comma is missing", hint, edits=(Edit(end, end, ","),))
+                first, comma = False, -1
+                if isinstance(found, Map):
+                    self.member(found)
+                else:
+                    found.where.append(self.where(self.at))
+                    found.append(self.item(len(found)))
+                end = self.at
                 continue
-            if not first and comma < 0:
-                hint = "at the end of this line" if self.newline(end) else ""
-                self.fault(end, "a comma is missing", hint, edits=(Edit(end, end, ","),))
-            first, comma = False, -1
-            self.member(found)
-            end = self.at
+            self.at += 1
 
     def member(self, found: Map) -> None:
         place = self.where(self.at)
@@ -263,36 +272,6 @@ class _Reader:
             return value
         finally:
             self.inside = above
-
-    def sequence(self) -> Seq:
-        found = Seq(here=self.where(self.at))
-        begin, comma, end = self.at, -1, self.at
-        self.at += 1
-        while True:
-            self.blank()
-            here = self.text[self.at : self.at + 1]
-            if here == "]":
-                if comma >= 0:
-                    self.fault(comma, "one comma too many", "no value follows it", edits=(Edit(comma, comma + 1, ""),))
-                self.at += 1
-                return found
-            if here in ("", "}", ":"):
-                self.fault(begin, "this [ is never closed", "a ] is missing")
-                return found
-            if here == ",":
-                if comma >= 0 or not found:
-                    self.fault(self.at, "one comma too many", "", edits=(Edit(self.at, self.at + 1, ""),))
-                    self.at += 1
-                    continue
-                comma = self.at
-                self.at += 1
-                continue
-            if found and comma < 0:
-                self.fault(end, "a comma is missing", "", edits=(Edit(end, end, ","),))
-            comma = -1
-            found.where.append(self.where(self.at))
-            found.append(self.item(len(found)))
-            end = self.at
 
     def string(self) -> str:
         quote, begin = self.text[self.at], self.at
@@ -335,7 +314,7 @@ class _Reader:
                 self.at += 1
                 continue
             if here in _BLANKS:
-                self.fault(self.at, f"{_escaped(here)} is {_BLANKS[here]}", "type a space", edits=(self.edit(" "),))
+                self.fault(self.at, f"{json.dumps(here)} is {_BLANKS[here]}", "type a space", edits=(self.edit(" "),))
                 self.at += 1
                 continue
             if here in _WIDE or here in _QUOTES:
@@ -355,28 +334,23 @@ class _Reader:
         here = self.text[self.at]
         if here in _WIDE:
             meant, called = _WIDE[here]
-            self.fault(self.at, f'"{here}" is {called}', f'type "{meant}"', edits=(self.edit(meant),))
-            self.put(self.at, meant)
+            self.put(self.at, meant, f'"{here}" is {called}', f'type "{meant}"')
             return
-        self.fault(self.at, f"{here} is {_QUOTES[here]}", 'type "', edits=(self.edit('"'),))
-        self.put(self.at, '"')
+        self.put(self.at, '"', f"{here} is {_QUOTES[here]}", 'type "')
         for at in range(self.at + 1, len(self.text)):
             if self.text[at] in '"\n':
                 return
             if self.text[at] in _QUOTES:
-                self.fault(at, f"{self.text[at]} is {_QUOTES[self.text[at]]}", 'type "', edits=(Edit(at, at + 1, '"'),))
-                self.put(at, '"')
+                self.put(at, '"', f"{self.text[at]} is {_QUOTES[self.text[at]]}", 'type "')
                 return
 
-    def put(self, at: int, char: str) -> None:
+    def put(self, at: int, char: str, message: str, hint: str) -> None:
+        self.fault(at, message, hint, edits=(Edit(at, at + 1, char),))
         self.text = self.text[:at] + char + self.text[at + 1 :]
 
     def edit(self, text: str) -> Edit:
         """Replace the present character by ``text``."""
         return Edit(self.at, self.at + 1, text)
-
-    def newline(self, at: int) -> bool:
-        return _LINE_END.match(self.text, at) is not None
 
     def where(self, at: int) -> Where:
         return Where(self.path, bisect.bisect_right(self._lines, at) + 1)
@@ -389,7 +363,3 @@ class _Reader:
             self.faults.append(Fault(where, column, message, "correct these first"))
             raise _TooMany
         self.faults.append(Fault(where, column, message, hint, kind, edits))
-
-
-def _escaped(char: str) -> str:
-    return json.dumps(char)

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
@@ -155,17 +156,28 @@ def load(path: Path, text: str | None = None, reader: Reader | None = None) -> A
     vault = text.startswith(secret.VAULT)
     if vault:
         text = secret.opened(text, Where(path, 1))
-    loader = _Resolving(text)
-    try:
-        _check_size(path, text)
+    with _parsing(path, text, _Resolving) as loader:
         node = loader.get_single_node()
         return None if node is None else _Builder(path, loader, vault, reader).build(node, "", ())
+
+
+@contextmanager
+def _parsing(
+    path: Path, text: str, loaders: Any, wrong: tuple[type[Exception], ...] = (yaml.YAMLError,)
+) -> Iterator[Any]:
+    """A loader for a text within the limits. The errors of a ``wrong`` text become :class:`SpecError`."""
+    loader = None
+    try:
+        _check_size(path, text)
+        loader = loaders(text)
+        yield loader
     except yaml.MarkedYAMLError as error:
         raise syntax_error(path, error, text) from error
-    except yaml.YAMLError as error:  # a character that YAML does not allow
+    except wrong as error:  # a character that YAML does not allow
         raise SpecError(f"not YAML: {' '.join(str(error).split())}", where=Where(path, 1)) from error
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 def shipped(path: Path) -> Any:
@@ -178,17 +190,9 @@ def shipped(path: Path) -> Any:
 def untyped(path: Path, text: str) -> Any:
     """``text`` with places, for a file of another program: every scalar is text, and unknown tags count for nothing.
     An empty text is ``None``. Raises :class:`SpecError` as :func:`bounded`."""
-    loader = _Resolving(text)
-    try:
-        _check_size(path, text)
+    with _parsing(path, text, _Resolving) as loader:
         node = loader.get_single_node()
         return None if node is None else _Untyped(path, loader).build(node, "", ())
-    except yaml.MarkedYAMLError as error:
-        raise syntax_error(path, error, text) from error
-    except yaml.YAMLError as error:
-        raise SpecError(f"not YAML: {' '.join(str(error).split())}", where=Where(path, 1)) from error
-    finally:
-        loader.dispose()
 
 
 def check_key(value: object, where: Where, key: str) -> None:
@@ -219,18 +223,9 @@ def bounded(path: Path, text: str) -> Any:
 
     Raises :class:`SpecError` for a text beyond the limits, and for one that is not YAML.
     """
-    try:
-        _check_size(path, text)
-        loader = _Bounded(text)
+    with _parsing(path, text, _Bounded, (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError)) as loader:
         loader.path = path
-        try:
-            return loader.get_single_data()
-        finally:
-            loader.dispose()
-    except yaml.MarkedYAMLError as error:
-        raise syntax_error(path, error, text) from error
-    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError) as error:
-        raise SpecError(f"not YAML: {' '.join(str(error).split())}", where=Where(path, 1)) from error
+        return loader.get_single_data()
 
 
 def _check_size(path: Path, text: str) -> None:
