@@ -300,16 +300,14 @@ def test_values_that_ssh_has_expanded_are_used_as_they_are(tmp_path: Path, monke
 
 
 def test_each_option_of_the_installed_ssh_is_in_the_table() -> None:
-    known = options.HONOURED | options.RESOLVED | options.HARMLESS.keys() | options.REFUSED.keys()
     answer = by_itself(("-F", "none"), "web1")
-    assert set(answer) - known - {"permitlocalcommand", "localcommand"} == set()
+    assert set(answer) - options.SPELLED.keys() == set()
 
 
 def test_every_option_of_the_table_is_in_the_docs() -> None:
     text = (Path(__file__).parent.parent / "docs/ssh.md").read_text().lower()
     words = set(re.findall(r"[a-z0-9]+", text))
-    known = options.HONOURED | options.RESOLVED | options.HARMLESS.keys() | options.REFUSED.keys()
-    assert known - words == set()
+    assert options.SPELLED.keys() - words == set()
 
 
 def made(folder: Path, text: str, **login: str | bool) -> Login:
@@ -321,18 +319,28 @@ def judged(login: Login) -> Target:
     return target(login, found, accept_new=False)
 
 
-@pytest.mark.parametrize("option", sorted(options.REFUSED.keys() - {"refuseconnection", "proxyusefdpass"}))
+@pytest.mark.parametrize(
+    "option", sorted(options.REFUSED.keys() - {"refuseconnection", "proxyusefdpass", "localcommand"})
+)
 def test_the_error_names_the_refused_option(tmp_path: Path, option: str) -> None:
     value = {"bindinterface": "lo", "knownhostscommand": "/bin/true", "remotecommand": "id", "sessiontype": "none"}
     login = made(tmp_path, f"{option} {value.get(option, 'yes')}\n")
     with pytest.raises(SpecError, match=re.compile(f"web1: {option} ", re.IGNORECASE)):
         judged(login)
     login = made(tmp_path, f"{option} {value.get(option, 'yes')}\n", transport="openssh")
-    if option in options.NEVER:
+    if options.REFUSED[option].never:
         with pytest.raises(SpecError, match=re.compile(f"web1: {option} ", re.IGNORECASE)):
             judged(login)
     else:
         judged(login)
+
+
+def test_a_local_command_is_refused_where_ssh_would_run_it(tmp_path: Path) -> None:
+    judged(made(tmp_path, "LocalCommand id\n"))
+    judged(made(tmp_path, "PermitLocalCommand yes\nLocalCommand none\n"))
+    judged(made(tmp_path, "PermitLocalCommand yes\nLocalCommand id\n", transport="openssh"))
+    with pytest.raises(SpecError, match="web1: LocalCommand id "):
+        judged(made(tmp_path, "PermitLocalCommand yes\nLocalCommand id\n"))
 
 
 def test_the_systems_default_configuration_is_accepted() -> None:
