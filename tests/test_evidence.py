@@ -323,7 +323,7 @@ def test_certify_refuses_before_it_connects(
 ) -> None:
     project.spec(spec)
     (tmp_path / "file").write_text("")
-    from provision.transport.observed import Observed
+    from tools.certify.observed import Observed
 
     def no_connection(*anything: object) -> None:
         raise AssertionError("it has connected")

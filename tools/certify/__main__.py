@@ -16,10 +16,10 @@ from provision.errors import ProvisionError, SpecError, UsageError
 from provision.load import Loaded
 from provision.model import STATUSES, Event
 from provision.secrets import secret
-from provision.transport.observed import Observed
 from provision.transport.ssh import Connecting, HostError
 from provision.visible import say, show, told
 from tools.certify.evidence import Evidence, encoded
+from tools.certify.observed import Observed
 from tools.certify.overlay import overlaid
 from tools.certify.steps import Bench
 from tools.certify.suite import certify

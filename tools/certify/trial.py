@@ -16,9 +16,9 @@ from provision.remote.transaction import new_run
 from provision.rollout.roll_out import Rollout
 from provision.rollout.run_request import Goal, RunRequest
 from provision.secrets.disclosure import new_salt
-from provision.transport.observed import Observed
 from provision.transport.shell import Shell
 from provision.verify.run import VerifyRequest, verify
+from tools.certify.observed import Observed
 
 #: Events of a run that certify passes on; it has its own for the begin and the end.
 _PASSED_ON = ("host.plan", "step.begin", "step.done", "note", "armed", "progress", "check.done")
