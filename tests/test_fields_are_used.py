@@ -31,7 +31,7 @@ from provision.project.dependencies import dependencies
 from provision.project.host_config import Context, HostConfig, context
 from provision.remote.protocol import Seen
 from provision.resources.obstacle import Unfixable
-from provision.rollout.pulls import Pulls
+from provision.rollout.run_request import Pulls
 from provision.secrets import secret
 from provision.spec import Spec
 from tests.conftest import Project

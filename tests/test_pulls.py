@@ -8,7 +8,7 @@ from collections import Counter
 
 from provision.model import Call, Change, Drift, Event, Plan, Platform
 from provision.project.host_config import HostConfig
-from provision.rollout.pulls import Pulls
+from provision.rollout.run_request import Pulls
 from tests.conftest import Project
 
 PLATFORM = Platform("debian", "13", "trixie", "amd64", "apt")

@@ -122,7 +122,7 @@ def change(
     ``prepared`` is called before the first connection. ``None`` for a fault of provision itself: hosts may have been
     changed."""
     from provision.remote.transaction import new_run
-    from provision.rollout.hooks import Hooks
+    from provision.rollout.roll_out import Hooks
     from provision.rollout.run_request import RunRequest
 
     ways = _connected(args, found, prepared)

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from provision.errors import UsageError
 from provision.model import Event
-from provision.rollout.fanout import HEED, Gate, Queue, ThreadFanOut
+from provision.rollout.fanout import HEED, FanOut, Gate, Queue
 from provision.rollout.host_run import HostRun
 from provision.rollout.run_request import RunRequest
 from provision.rollout.shard import Project, Shard, go, plain, release
@@ -67,8 +67,8 @@ class Address(Struct, frozen=True):
         )
 
 
-class Cluster(ThreadFanOut):
-    """A :class:`~provision.rollout.fanout.FanOut`. It connects at once; raises :class:`UsageError` where it can't.
+class Cluster(FanOut):
+    """It connects at once; raises :class:`UsageError` where it can't.
 
     ``size`` is the size of a shard; by default the number of workers decides, between :data:`FEWEST` and :data:`MOST`.
     """

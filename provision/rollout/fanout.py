@@ -15,19 +15,22 @@ from provision.rollout.worker_pool import Member, Shift
 HEED = 0.2
 
 
-class Gate(Protocol):
-    """What a fan-out asks and reports while it processes hosts."""
+class Gate:
+    """What a fan-out asks and reports while it processes hosts. This one lets every host begin."""
 
     @property
     def stopped(self) -> str:
         """Why no further host may begin."""
+        return ""
 
     @property
     def leaving(self) -> bool:
         """Whether provision abandons the hosts under way: Ctrl-C was pressed twice."""
+        return False
 
     def start(self, run: HostRun) -> str:
         """Begin a host; return why it may not begin, or an empty text."""
+        return self.stopped
 
     def end(self, run: HostRun) -> None:
         """Report that a host which had begun has ended."""
@@ -146,33 +149,9 @@ class Queue:
         self.gate.heed()
 
 
-class FanOut(Protocol):
-    """``keeps``: the connection of a host can stay open between its look and its change."""
-
-    @property
-    def keeps(self) -> bool: ...
-
-    def begin(self, runs: Mapping[str, HostRun]) -> None:
-        """Prepare for all hosts of the run, before its first event."""
-
-    def process(self, queue: Queue) -> None:
-        """Process all hosts of a turn."""
-
-    def verify(self, runs: list[HostRun], suites: tuple[str, ...]) -> None:
-        """Verify hosts in the desired state over their connections, all at once; fail those that differ."""
-
-    def release(self, runs: list[HostRun]) -> None:
-        """Close the connections of hosts that wait."""
-
-    def prove(self, runs: list[HostRun]) -> None:
-        """End hosts that the verification found in the desired state."""
-
-    def close(self) -> None:
-        """End the fan-out: the run is over."""
-
-
-class ThreadFanOut:
-    """Processes ``forks`` hosts at a time, in this process. This process has their connections."""
+class FanOut:
+    """Processes ``forks`` hosts at a time, by threads of this process, which has their connections. ``keeps``: the
+    connection of a host can stay open between its look and its change."""
 
     keeps = True
 
@@ -180,15 +159,16 @@ class ThreadFanOut:
         self._forks = forks
 
     def begin(self, runs: Mapping[str, HostRun]) -> None:
-        """Do nothing: this process needs no preparation."""
+        """Prepare for all hosts of the run, before its first event."""
 
     def process(self, queue: Queue) -> None:
+        """Process all hosts of a turn."""
         process(queue, len(queue), self._forks)
 
     def verify(self, runs: list[HostRun], suites: tuple[str, ...]) -> None:
-        request = runs[0].run_context.request
+        """Verify hosts in the desired state over their connections, all at once; fail those that differ."""
         held = [(run.config, connection) for run in runs if (connection := run.hold()) is not None]
-        if not held or request.verify is None:
+        if not held or (request := runs[0].run_context.request).verify is None:
             return
         failures = request.verify(held, runs[0].run_context.emit, suites, request.forks)
         for run in runs:
@@ -196,12 +176,14 @@ class ThreadFanOut:
                 run.fail(failure)
 
     def release(self, runs: list[HostRun]) -> None:
+        """Close the connections of hosts that wait."""
         for run in runs:
             run.release()
 
     def prove(self, runs: list[HostRun]) -> None:
+        """End hosts that the verification found in the desired state."""
         for run in runs:
             run.proven()
 
     def close(self) -> None:
-        """Do nothing: this process holds nothing open."""
+        """End the fan-out: the run is over."""

@@ -22,7 +22,7 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from provision.model import Event, Plan, Platform
-from provision.rollout.fanout import HEED, Queue, ThreadFanOut
+from provision.rollout.fanout import HEED, FanOut, Queue
 from provision.rollout.host_run import HostRun
 from provision.rollout.run_request import Published
 from provision.rollout.worker import Channel, Closed, Worker
@@ -127,9 +127,8 @@ class _Process:
         return f"exit status {code}" if code >= 0 else f"killed by signal {-code}, {signal.Signals(-code).name}"
 
 
-class Processes(ThreadFanOut):
-    """A :class:`~provision.rollout.fanout.FanOut` over ``count`` worker processes. If all of them have died, the
-    threads of this process continue."""
+class Processes(FanOut):
+    """``count`` worker processes. If all of them have died, the threads of this process continue."""
 
     def __init__(self, count: int, forks: int) -> None:
         super().__init__(forks)
@@ -196,8 +195,7 @@ class Processes(ThreadFanOut):
     # -- hosts that wait --
 
     def verify(self, runs: list[HostRun], suites: tuple[str, ...]) -> None:
-        if here := self._each("verify", runs, suites):
-            super().verify(here, suites)
+        super().verify(self._each("verify", runs, suites), suites)
 
     def release(self, runs: list[HostRun]) -> None:
         super().release(self._each("release", runs))

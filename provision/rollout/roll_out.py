@@ -11,12 +11,14 @@ differs from the one that was shown.
 from __future__ import annotations
 
 import signal
+import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -29,11 +31,12 @@ from provision.model import STATUSES, Event
 from provision.project.dependencies import Dependencies, dependencies
 from provision.project.host_config import Context, HostConfig
 from provision.project.rollout_options import RolloutOptions
-from provision.rollout.fanout import HEED, FanOut, Queue, ThreadFanOut
+from provision.rollout.fanout import HEED, FanOut, Gate, Queue
 from provision.rollout.host_run import HostRun
 from provision.rollout.run_request import RunContext, RunRequest
 from provision.rollout.stages import Stage, stages
 from provision.rollout.waves import BAD, Schedule, Wave
+from provision.secrets import secret
 from provision.secrets.disclosure import new_salt
 from provision.transport.ssh import Transport
 
@@ -69,7 +72,7 @@ class Rollout:
         emit: Callable[[Event], None],
         fan_out: FanOut | None = None,
     ) -> None:
-        self._fan_out = fan_out or ThreadFanOut(request.forks)
+        self._fan_out = fan_out or FanOut(request.forks)
         if not options.salt.text:
             options = replace(options, salt=new_salt())
         self.transport, self.request = transport, request
@@ -247,7 +250,7 @@ class Rollout:
             self._sink(event)
 
 
-class _Gate:
+class _Gate(Gate):
     """Lets the hosts of a turn begin when the schedule allows it."""
 
     def __init__(self, rollout: Rollout, schedule: Schedule | None) -> None:
@@ -323,3 +326,35 @@ class Interrupts:
             yield
         finally:
             self._raise = False
+
+
+class Hooks:
+    """Runs commands on the controller, before and after a host or a wave: without a shell, with unchanged words, in the
+    playbook's directory. PROVISION_* describes the run; no secret is in the environment. ``seconds`` is the longest run
+    time of one command."""
+
+    def __init__(self, folder: Path, run: str, seconds: float) -> None:
+        self.folder, self.run, self.seconds = folder, run, seconds
+
+    def __call__(self, argv: list[str], about: dict[str, str]) -> str:
+        """Return how the command failed, with its output; an empty text when it exited with 0."""
+        words = {f"PROVISION_{name}": value for name, value in {"RUN": self.run, **about}.items()}
+        try:
+            done = subprocess.run(  # noqa: S603 - the operator's own command
+                argv,
+                cwd=self.folder,
+                env={**secret.environment(), **words},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=self.seconds,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return f"{argv[0]} took longer than {self.seconds:.0f} s"
+        except OSError as error:
+            return f"{argv[0]}: {error.strerror}"
+        if done.returncode == 0:
+            return ""
+        said = secret.mask(done.stdout.decode("utf-8", "replace")).strip()
+        return f"{argv[0]} exited with {done.returncode}{': ' if said else ''}{said[-2000:]}"

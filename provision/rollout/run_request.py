@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from enum import StrEnum
 from typing import Any
 
@@ -15,7 +15,9 @@ from msgspec.structs import replace
 from provision.catalog import Options
 from provision.model import Event, Failure, Plan
 from provision.project.host_config import Context, HostConfig
-from provision.rollout.pulls import Pulls
+from provision.remote.transaction import Step
+from provision.resources.docker.inspected import registry
+from provision.spec import Registry
 from provision.tasks import DEADLINE
 from provision.transport.ssh import Transport
 
@@ -85,13 +87,18 @@ class RunRequest(Struct, frozen=True):
 
 class Published:
     """The images that hosts of this run have pushed, with their digests; hosts that come later use them. It is shared
-    by threads."""
+    by threads. ``share`` sends those of this process to the other processes."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    def __init__(self, share: Callable[[dict[str, str]], None] | None = None) -> None:
+        self._lock, self._share = threading.Lock(), share
         self._digests: dict[str, str] = {}
 
     def add(self, digests: Mapping[str, str]) -> None:
+        self.received(digests)
+        if digests and self._share is not None:
+            self._share(dict(digests))
+
+    def received(self, digests: Mapping[str, str]) -> None:
         with self._lock:
             self._digests.update(digests)
 
@@ -99,6 +106,58 @@ class Published:
         """The images pushed so far, in order of their names."""
         with self._lock:
             return tuple(sorted(self._digests.items()))
+
+
+#: Takes a name and its number of places: waits for a place, and holds it inside the ``with`` block.
+Place = Callable[[str, int], AbstractContextManager[object]]
+
+
+class Pulls:
+    """Limits how many hosts pull from one registry at the same time, so that a fleet does not overload it. If several
+    processes share the places, ``place`` takes them."""
+
+    def __init__(self, place: Place | None = None) -> None:
+        self._lock = threading.Lock()
+        self._places: dict[str, threading.BoundedSemaphore] = {}
+        #: places of all processes, also for what is not a registry
+        self.shared: Place = place or self.place
+
+    def place(self, name: str, bound: int) -> threading.BoundedSemaphore:
+        """The first request for a name decides its number of places: all specs should agree."""
+        with self._lock:
+            return self._places.setdefault(name, threading.BoundedSemaphore(bound))
+
+    @contextmanager
+    def held(self, config: HostConfig, plan: Plan) -> Iterator[Pulling]:
+        """Wait for a place at every registry that the plan pulls from. All hosts use the same order, which
+        prevents a deadlock."""
+        steps = [
+            (Step(change.resource, call).name, call.pulls)
+            for change in plan.changes
+            for call in change.calls
+            if call.pulls
+        ]
+        declared = config.spec.engine.registries if config.spec.engine is not None else {}
+        places = ExitStack()
+        try:
+            for name in sorted({registry(reference) for _, images in steps for reference in images}):
+                places.enter_context(self.shared(name, declared.get(name, Registry()).pulls))
+            yield Pulling({step for step, _ in steps}, places)
+        finally:
+            places.close()
+
+
+class Pulling:
+    """Receives a host's steps, and frees its places when it has pulled the last of its images."""
+
+    def __init__(self, left: set[str], places: ExitStack) -> None:
+        self._left, self._places = left, places
+
+    def received(self, event: Event) -> None:
+        if event.name == "step.done" and event.data["step"] in self._left:
+            self._left.discard(str(event.data["step"]))
+            if not self._left:
+                self._places.close()
 
 
 class RunContext(Struct, frozen=True):

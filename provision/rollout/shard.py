@@ -21,7 +21,7 @@ from provision.inventory import config, sources, vault
 from provision.inventory.sources import Given, Reading
 from provision.load import Loaded, Logins, load
 from provision.model import Event, Failure
-from provision.rollout.fanout import Queue, process
+from provision.rollout.fanout import Gate, Queue, process
 from provision.rollout.host_run import GOOD, HostRun, with_entry
 from provision.rollout.run_request import RunContext, RunRequest
 from provision.secrets import secret
@@ -120,8 +120,8 @@ def digest(inventory: Given | None, playbook: Path) -> str:
     return found.hexdigest()
 
 
-class _Gate:
-    """Lets hosts begin until the controller's word is not empty."""
+class _Gate(Gate):
+    """Lets hosts begin until the controller's word is not empty. The controller counts, and receives Ctrl-C."""
 
     def __init__(self, word: Callable[[], Literal["", "stop", "leave"]]) -> None:
         self._word = word
@@ -133,15 +133,6 @@ class _Gate:
     @property
     def leaving(self) -> bool:
         return self._word() == "leave"
-
-    def start(self, run: HostRun) -> str:
-        return self.stopped
-
-    def end(self, run: HostRun) -> None:
-        """Do nothing: the controller counts."""
-
-    def heed(self) -> None:
-        """Do nothing: the controller receives Ctrl-C."""
 
 
 class _Hosts(Queue):

@@ -24,10 +24,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from provision.model import Event, Plan, Platform
-from provision.rollout.fanout import ThreadFanOut, process
+from provision.rollout.fanout import FanOut, process
 from provision.rollout.host_run import GOOD, HostRun, with_entry
-from provision.rollout.pulls import Pulls
-from provision.rollout.run_request import Published
+from provision.rollout.run_request import Published, Pulls
 from provision.secrets.secret import mask
 
 _LENGTH = struct.Struct(">Q")
@@ -54,12 +53,15 @@ class Channel:
 
     def send(self, *message: Any) -> None:
         """Send one message, after those that wait. Raises :class:`Closed`."""
-        self._add(message)
+        self.send_later(*message)
         self.flush()
 
     def send_later(self, *message: Any) -> None:
         """Send one message together with the next one, so that the other process wakes up only once."""
-        self._add(message)
+        data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+        with self._lock:
+            self._waiting += _LENGTH.pack(len(data))
+            self._waiting += data
 
     def flush(self) -> None:
         """Send the messages that wait. Raises :class:`Closed`."""
@@ -71,12 +73,6 @@ class Channel:
             except OSError as error:
                 raise Closed from error
             self._waiting.clear()
-
-    def _add(self, message: tuple[Any, ...]) -> None:
-        data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-        with self._lock:
-            self._waiting += _LENGTH.pack(len(data))
-            self._waiting += data
 
     def receive(self) -> list[tuple[Any, ...]]:
         """Wait until something has arrived, and return the messages that are complete. Raises :class:`Closed`."""
@@ -117,8 +113,8 @@ class Worker:
         self.preview = self.keep = self.leaving = False
         #: the numbers of the platforms that the controller knows
         self._platforms: dict[Platform, int] = {}
-        self._published = _Published(channel)
-        self._fan_out = ThreadFanOut(forks)
+        self._published = Published(lambda digests: channel.send("published", digests))
+        self._fan_out = FanOut(forks)
         first = next(iter(runs.values())).run_context
         self._transport, self._salt = first.transport, first.options.salt
         self._transport.share(processes, self._ask)
@@ -141,7 +137,7 @@ class Worker:
         threading.Thread(target=self._listen, name="controller", daemon=True).start()
         try:
             while (command := self._commands.get())[0] != "end":
-                getattr(self, f"_{command[0]}")(*command[1:])
+                self._command(*command)
                 self._channel.send("idle")
             for run in self._runs.values():
                 run.release()
@@ -153,21 +149,15 @@ class Worker:
             os._exit(1)
         os._exit(0)
 
-    # -- commands of the controller --
-
-    def _turn(self, preview: bool, keep: bool, count: int) -> None:
-        """Process up to ``count`` hosts, one after the other, each when the controller names it."""
-        self.preview, self.keep = preview, keep
-        process(self, count, self._forks)
-
-    def _verify(self, names: list[str], suites: tuple[str, ...]) -> None:
-        self._fan_out.verify([self._runs[name] for name in names], suites)
-
-    def _release(self, names: list[str]) -> None:
-        self._fan_out.release([self._runs[name] for name in names])
-
-    def _prove(self, names: list[str]) -> None:
-        self._fan_out.prove([self._runs[name] for name in names])
+    def _command(self, word: str, *words: Any) -> None:
+        """``turn``: process up to a number of hosts, one after the other, each when the controller names it. Other
+        words are of hosts that wait (:class:`FanOut`)."""
+        if word == "turn":
+            self.preview, self.keep, count = words
+            process(self, count, self._forks)
+        else:
+            names, *more = words
+            getattr(self._fan_out, word)([self._runs[name] for name in names], *more)
 
     # -- the turn --
 
@@ -248,19 +238,3 @@ class Worker:
             self._channel.send_later("platform", number, platform)
             self._platforms[platform] = number
         return number
-
-
-class _Published(Published):
-    """Shares the images that hosts have pushed with the other processes."""
-
-    def __init__(self, channel: Channel) -> None:
-        super().__init__()
-        self._channel = channel
-
-    def add(self, digests: Mapping[str, str]) -> None:
-        super().add(digests)
-        if digests:
-            self._channel.send("published", dict(digests))
-
-    def received(self, digests: Mapping[str, str]) -> None:
-        super().add(digests)
