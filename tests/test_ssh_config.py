@@ -15,9 +15,8 @@ from provision.errors import SpecError
 from provision.model import Login
 from provision.transport import options, ssh_config
 from provision.transport.client import Algorithms, offered
-from provision.transport.ssh_config import Question, Resolver
+from provision.transport.ssh_config import Question, Resolver, expand
 from provision.transport.target import Target, question, target
-from provision.transport.tokens import expand
 from tests import ssh_trees
 from tests.ssh_trees import Tree
 

@@ -33,6 +33,7 @@ from provision.errors import SpecError, Where
 from provision.lines import lines_of
 from provision.model import Login
 from provision.text import limits
+from provision.transport import host_keys
 from provision.transport.known_hosts import public_blob
 from provision.transport.prompter import Prompter, quoted
 from provision.transport.public_key import Handler, Question
@@ -252,7 +253,7 @@ class Credentials(Struct):
         found = self.target.found
         listed = found.get("preferredauthentications")
         wanted = [name for name in listed.split(",") if name in _METHODS] if listed else list(_METHODS)
-        wanted = [name for name in wanted if _on(found.get(_SWITCHES[name][1], "yes"))]
+        wanted = [name for name in wanted if _on(found.get(_SWITCHES[name].lower(), "yes"))]
         if self.login.password is not None and "password" in wanted:
             # This method needs no guess at the meaning of a prompt.
             wanted.remove("password")
@@ -264,14 +265,14 @@ class Credentials(Struct):
         found, offered = self.target.found, self.offered
         said = [f"tried {', '.join(self.tried)}" if self.tried else "no key, password or agent to log in with"]
         said += [f"not {one}" for one in dict.fromkeys(self.untried)]
-        off = [name for name, option in _SWITCHES.values() if not _on(found.get(option, "yes"))]
+        off = [name for name in _SWITCHES.values() if not _on(found.get(name.lower(), "yes"))]
         if self.login.password is not None and not self.sent_password:
             off = [name for name in off if name != "PubkeyAuthentication"]
             said += [f"not the password ({', '.join(off)} no)"] if off else []
         elif "PubkeyAuthentication" in off:
             said += ["no key (PubkeyAuthentication no)"]
         said += [f"the host takes {', '.join(sorted(offered))}"] if offered else []
-        more = [name for name, option, method in _ELSEWHERE if method in offered and _on(found.get(option, "no"))]
+        more = [name for one, name in _ELSEWHERE.items() if one in offered and _on(found.get(name.lower(), "no"))]
         if found.get("pkcs11provider", "none") != "none":
             more.append("PKCS11Provider")
         if more:
@@ -284,13 +285,13 @@ class Credentials(Struct):
     # was nothing to try.
 
     def _publickey(self, transport: paramiko.Transport) -> list[str] | None:
-        with contextlib.closing(_Closer()) as closer:
+        with contextlib.ExitStack() as stack:
             last: paramiko.SSHException | None = None
-            for key, name in self._candidates(transport, closer):
+            for key, name in self._candidates(transport, stack):
                 if not self._accepted(key):
                     self.untried.append(f"{name} (PubkeyAcceptedAlgorithms or RequiredRSASize excludes it)")
                     continue
-                if _shown(key) in self.unwanted:
+                if host_keys.shown(key) in self.unwanted:
                     continue
                 self.tried.append(name)
                 handler = Handler(transport)
@@ -304,8 +305,10 @@ class Credentials(Struct):
                     last = error
                 finally:
                     self.offered = set(handler.methods) or self.offered
+            if isinstance(last, paramiko.AuthenticationException):
+                raise last
             if last is not None:
-                raise last if isinstance(last, paramiko.AuthenticationException) else _refused_key(last)
+                raise paramiko.AuthenticationException(str(last))
         return None
 
     def _password(self, transport: paramiko.Transport) -> list[str] | None:
@@ -365,22 +368,25 @@ class Credentials(Struct):
             {f"rsa-sha2-{bits}{suffix}" for bits in (256, 512)} & accepted if "rsa" in name else name in accepted
         )
 
-    def _candidates(self, transport: paramiko.Transport, closer: _Closer) -> Iterator[tuple[PKey, str]]:
-        """Keys in ssh's order (sshconnect2.c, pubkey_prepare), each with its name for the operator."""
+    def _candidates(self, transport: paramiko.Transport, stack: contextlib.ExitStack) -> Iterator[tuple[PKey, str]]:
+        """Keys in ssh's order (sshconnect2.c, pubkey_prepare), each with its name for the operator. ``stack`` closes
+        the connection to the agent."""
         login, target = self.login, self.target
         only = target.only_identities
         if login.key_file is not None and not (login.hop and target.chosen):
             # A key that the inventory names is the only one to try: a wrong key counts against MaxAuthTries.
             files, only = [login.key_file], True
         else:
-            files = [path for path in target.identities if _exists(path)]
+            files = [one for one in target.identities if one.is_file() or one.with_name(f"{one.name}.pub").is_file()]
             files += [login.key_file] if login.key_file is not None else []
             if login.password is not None and not target.chosen:
                 return
         listed = {path: self.keys.public(path) for path in files}
-        held = closer.agent(target.agent)
-        if target.agent and not held:
-            self.untried.append(f"the agent {target.agent} (it holds no key, is locked, or does not answer)")
+        held: tuple[paramiko.AgentKey, ...] = ()
+        if target.agent:
+            held = tuple(stack.enter_context(contextlib.closing(Agent(target.agent))).get_keys())
+            if not held:
+                self.untried.append(f"the agent {target.agent} (it holds no key, is locked, or does not answer)")
         usable = [key for key in held if not only or key.blob in listed.values()]
         paths = {public: path for path, public in listed.items() if public is not None}
         for file, certificate, blob in _certificates(target.certificates):
@@ -459,7 +465,7 @@ class Credentials(Struct):
             finally:
                 self.offered = set(question.methods) or self.offered
             self.tried.append(f"{path}" if form is None else f"{path} with its certificate")
-            self.unwanted.add(_shown(one))
+            self.unwanted.add(host_keys.shown(one))
         return False
 
     def _with_certificates(self, key: PKey, path: Path, name: str, public: bytes | None) -> Iterator[tuple[PKey, str]]:
@@ -472,57 +478,24 @@ class Credentials(Struct):
         yield key, name
 
 
-#: Method -> the option that switches it off, and its name in lower case.
+#: Method -> the option that switches it off.
 _SWITCHES = {
-    "publickey": ("PubkeyAuthentication", "pubkeyauthentication"),
-    "keyboard-interactive": ("KbdInteractiveAuthentication", "kbdinteractiveauthentication"),
-    "password": ("PasswordAuthentication", "passwordauthentication"),
+    "publickey": "PubkeyAuthentication",
+    "keyboard-interactive": "KbdInteractiveAuthentication",
+    "password": "PasswordAuthentication",
 }
-#: Methods that only ``transport: openssh`` has: the option, its name in lower case, the method.
-_ELSEWHERE = (
-    ("GSSAPIAuthentication", "gssapiauthentication", "gssapi-with-mic"),
-    ("HostbasedAuthentication", "hostbasedauthentication", "hostbased"),
-)
-
-
-class _Closer:
-    """Closes the agent's connection at the end of a login."""
-
-    def __init__(self) -> None:
-        self._agent: Agent | None = None
-
-    def agent(self, path: str) -> tuple[paramiko.AgentKey, ...]:
-        if not path:
-            return ()
-        self._agent = Agent(path)
-        return tuple(self._agent.get_keys())
-
-    def close(self) -> None:
-        if self._agent is not None:
-            self._agent.close()
+#: The same for methods that only ``transport: openssh`` has.
+_ELSEWHERE = {"gssapi-with-mic": "GSSAPIAuthentication", "hostbased": "HostbasedAuthentication"}
 
 
 def answered(error: Exception, transport: paramiko.Transport) -> bool:
-    """Whether the host refused a login. paramiko raises the same exception where the host did not answer in time, and
-    where it closed the connection (``auth_handler.py``, ``wait_for_response``)."""
-    return transport.is_active() and not timed_out(error)
-
-
-def timed_out(error: Exception) -> bool:
-    """Whether paramiko gave up waiting for the answer ("Authentication timeout.", ``auth_handler.py``)."""
-    return "timeout" in str(error).lower()
-
-
-def _refused_key(error: paramiko.SSHException) -> paramiko.AuthenticationException:
-    return paramiko.AuthenticationException(str(error))
+    """Whether the host refused a login. paramiko raises the same exception where the host did not answer in time
+    ("Authentication timeout."), and where it closed the connection (``auth_handler.py``, ``wait_for_response``)."""
+    return transport.is_active() and "timeout" not in str(error).lower()
 
 
 def _on(value: str) -> bool:
     return value.lower() in ("yes", "true", "unbound", "host-bound")
-
-
-def _exists(path: Path) -> bool:
-    return path.is_file() or path.with_name(f"{path.name}.pub").is_file()
 
 
 def _asks_for_password(prompt: str) -> bool:
@@ -540,28 +513,9 @@ def _certificates(files: Iterable[Path]) -> Iterator[tuple[Path, PublicBlob, byt
     """The certificates of those files that have one, each with the public key that it certifies."""
     for file in files:
         with contextlib.suppress(OSError, SpecError, ValueError, paramiko.SSHException, IndexError):
-            certificate = PublicBlob.from_string(limits.whole(file).decode())
-            if "-cert-v01@" in certificate.key_type:
-                yield file, certificate, _certified(certificate.key_blob)
-
-
-def _shown(key: PKey) -> bytes:
-    """What a login shows of a key: its certificate, or the public key."""
-    certificate = getattr(key, "public_blob", None)
-    return key.asbytes() if certificate is None else certificate.key_blob
-
-
-def _certified(blob: bytes) -> bytes:
-    """The public key that a certificate certifies (PROTOCOL.certkeys)."""
-    message = Message(blob)
-    kind = message.get_text().removesuffix("-cert-v01@openssh.com")
-    message.get_string()
-    fields = {"ssh-ed25519": 1, "ssh-rsa": 2}.get(kind, 2)
-    plain = Message()
-    plain.add_string(kind)
-    for _ in range(fields):
-        plain.add_string(message.get_string())
-    return plain.asbytes()
+            blob = PublicBlob.from_string(limits.whole(file).decode())
+            if (found := host_keys.certificate(blob.key_blob)) is not None:
+                yield file, blob, found.key
 
 
 def _copy(key: PKey, certificate: PublicBlob) -> PKey:

@@ -30,17 +30,13 @@ _FIELDS = {"ssh-ed25519": 1, "ssh-rsa": 2, "ecdsa-sha2-nistp256": 2, "ecdsa-sha2
 _HOST = 2
 #: Signatures of a certificate's authority that OpenSSH accepts by default (CASignatureAlgorithms).
 CA_SIGNATURES = (
-    "ssh-ed25519",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "rsa-sha2-512",
-    "rsa-sha2-256",
+    *("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"),
+    *("rsa-sha2-512", "rsa-sha2-256"),
 )
 
 
 class Certificate(Struct, frozen=True):
-    """A host's certificate: its contents, and the key that signed it."""
+    """A certificate: its contents, the key that signed it, and the public key that it certifies."""
 
     kind: int
     identity: str
@@ -51,6 +47,7 @@ class Certificate(Struct, frozen=True):
     authority: bytes
     signature: bytes
     signed: bytes
+    key: bytes
 
     def problem(self, name: str, algorithms: tuple[str, ...]) -> str:
         """Why the certificate is not valid for the host ``name``; empty where it is valid."""
@@ -89,8 +86,11 @@ def certificate(blob: bytes) -> Certificate | None:
     fields = _FIELDS.get(name.removesuffix(_CERTIFICATE))
     if fields is None:
         raise paramiko.SSHException(f"unknown kind of certificate: {name}")
-    for _ in range(1 + fields):
-        message.get_string()
+    message.get_string()
+    plain = Message()
+    plain.add_string(name.removesuffix(_CERTIFICATE))
+    for _ in range(fields):
+        plain.add_string(message.get_string())
     message.get_int64()
     kind, identity = message.get_int(), message.get_text()
     listed, principals = Message(message.get_string()), []
@@ -105,7 +105,14 @@ def certificate(blob: bytes) -> Certificate | None:
     signature = message.get_string()
     if message.get_remainder():
         raise paramiko.SSHException("there is data after the end of the certificate")
-    return Certificate(kind, identity, tuple(principals), begins, ends, critical, authority, signature, signed)
+    made = kind, identity, tuple(principals), begins, ends, critical, authority, signature, signed
+    return Certificate(*made, plain.asbytes())
+
+
+def shown(key: PKey) -> bytes:
+    """What a login shows of a key: its certificate, or the public key."""
+    blob = getattr(key, "public_blob", None)
+    return key.asbytes() if blob is None else blob.key_blob
 
 
 class Rules(Struct, frozen=True):
@@ -148,8 +155,7 @@ class Verifier(paramiko.MissingHostKeyPolicy):
         """The lines of KnownHostsCommand about the host. ``key`` is the key that the host shows."""
         if self.rules.command is None:
             return []
-        shown = getattr(key, "public_blob", None)
-        blobs = None if key is None else (key.asbytes() if shown is None else shown.key_blob, key.asbytes())
+        blobs = None if key is None else (shown(key), key.asbytes())
         lines = self.rules.command.lines(self.rules.name, blobs, self._until - time.monotonic())
         return lines.find(self.rules.name)
 
@@ -176,8 +182,7 @@ class Verifier(paramiko.MissingHostKeyPolicy):
         self.known = [*self.known, *self._printed(key)]
         self._revocations(key)
         self._strong(key)
-        shown = getattr(key, "public_blob", None)
-        vouched = certificate(shown.key_blob) if shown is not None else None
+        vouched = certificate(shown(key))
         problem = self._by_authority(vouched) if vouched is not None else "unsigned"
         if not problem:
             return
@@ -191,10 +196,8 @@ class Verifier(paramiko.MissingHostKeyPolicy):
 
     def _revocations(self, key: PKey) -> None:
         blobs = [key.asbytes()]
-        shown = getattr(key, "public_blob", None)
-        if shown is not None and (vouched := certificate(shown.key_blob)) is not None:
-            blobs.append(vouched.authority)
-            blobs.append(shown.key_blob)
+        if (vouched := certificate(shown(key))) is not None:
+            blobs += [vouched.authority, shown(key)]
         # Stricter than ssh, which looks up the bare name only where it has no key for the name with the port.
         for known in [*self.known, *self.bare]:
             if known.marker == "@revoked" and known.blob in blobs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import fcntl
 import fnmatch
 import hashlib
@@ -12,7 +13,7 @@ import re
 import threading
 from functools import cache
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
 from msgspec import Struct, field
 
@@ -23,13 +24,12 @@ from provision.text import limits
 #: What has a meaning of its own in the first column of known_hosts (sshd(8)).
 _NOT_A_NAME = re.compile(r"[*?!,|\s\x00-\x1f\x7f]|^[#@]|^$")
 
-Marker = Literal["", "@cert-authority", "@revoked"]
-
 
 class Known(Struct, frozen=True):
-    """A line's key: its purpose, its kind (``ssh-ed25519``), its public half, and the file and line."""
+    """A line's key: its marker (empty, ``@cert-authority``, ``@revoked``), its kind (``ssh-ed25519``), its public half,
+    and the file and line."""
 
-    marker: Marker
+    marker: str
     kind: str
     blob: bytes
     where: Where
@@ -45,22 +45,13 @@ def fingerprint(blob: bytes) -> str:
     return f"SHA256:{digest.rstrip('=')}"
 
 
-class _Patterns(Struct, frozen=True):
-    """A line's names with wildcards or negations: it matches when a pattern matches and no negated pattern does."""
-
-    wanted: tuple[re.Pattern[str], ...]
-    refused: tuple[re.Pattern[str], ...]
-
-    def match(self, name: str) -> bool:
-        return any(one.match(name) for one in self.wanted) and not any(one.match(name) for one in self.refused)
-
-
 class KnownHosts(Struct):
     """The lines of one file by host name, in the form that ssh looks up: ``name`` or ``[name]:port``, in lower case."""
 
     path: Path
     plain: dict[str, list[Known]] = field(default_factory=dict)
-    patterns: list[tuple[_Patterns, Known]] = field(default_factory=list)
+    #: lines with wildcards or negations: the names
+    patterns: list[tuple[list[str], Known]] = field(default_factory=list)
     hashed: list[tuple[bytes, bytes, Known]] = field(default_factory=list)
     #: the bytes of the file that were read
     size: int = 0
@@ -70,7 +61,7 @@ class KnownHosts(Struct):
         """The lines of the file for a host."""
         name = name.lower()
         found = list(self.plain.get(name, []))
-        found += [known for patterns, known in self.patterns if patterns.match(name)]
+        found += [known for names, known in self.patterns if _among(names, name)]
         data = name.encode("utf-8", "surrogateescape")
         for salt, digest, known in self.hashed:
             if hmac.compare_digest(hmac.digest(salt, data, "sha1"), digest):
@@ -139,43 +130,29 @@ def parsed(path: Path, text: str) -> KnownHosts:
 
 def _add(known: KnownHosts, line: str, where: Where) -> None:
     words = line.split()
-    marker: Marker = ""
-    if words and words[0].startswith("@"):
-        word = words.pop(0)
-        if word == "@cert-authority":
-            marker = "@cert-authority"
-        elif word == "@revoked":
-            marker = "@revoked"
-        else:
-            return
-    if len(words) < 3 or words[0].startswith("#"):
+    marker = words.pop(0) if words and words[0].startswith("@") else ""
+    if marker not in ("", "@cert-authority", "@revoked") or len(words) < 3 or words[0].startswith("#"):
         return
-    blob = public_blob(words[1], words[2])
-    if blob is None:
+    if (blob := public_blob(words[1], words[2])) is None:
         return
     one = Known(marker, words[1], blob, where)
     if words[0].startswith("|"):
         parts = words[0].split("|")
-        try:
+        with contextlib.suppress(IndexError, ValueError):
             known.hashed.append((base64.b64decode(parts[2]), base64.b64decode(parts[3]), one))
-        except (IndexError, ValueError):
-            return
         return
     names = words[0].lower().split(",")
     if any(set(name) & set("*?!") for name in names):
-        known.patterns.append((_patterns(names), one))
+        known.patterns.append((names, one))
         return
     for name in names:
         known.plain.setdefault(name, []).append(one)
 
 
-def _patterns(names: list[str]) -> _Patterns:
-    refused = tuple(_pattern(name[1:]) for name in names if name.startswith("!"))
-    return _Patterns(tuple(_pattern(name) for name in names if not name.startswith("!")), refused)
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(fnmatch.translate(text.replace("[", "[[]")))
+def _among(names: list[str], name: str) -> bool:
+    """Whether a pattern of a line matches, and no negated pattern does."""
+    matching = {one.startswith("!") for one in names if _compiled(one.removeprefix("!")).match(name)}
+    return matching == {False}
 
 
 def public_blob(kind: str, text: str) -> bytes | None:
@@ -195,7 +172,7 @@ def entry(address: str, port: int) -> str:
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return _pattern(pattern.lower())
+    return re.compile(fnmatch.translate(pattern.lower().replace("[", "[[]")))
 
 
 def matches(name: str, pattern: str) -> bool:

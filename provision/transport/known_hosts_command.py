@@ -12,10 +12,10 @@ from msgspec import Struct
 from provision.errors import SpecError
 from provision.inventory import bounded
 from provision.lines import lines_of
-from provision.transport import argv, known_hosts
+from provision.transport import known_hosts
 from provision.transport.failure import HostError
 from provision.transport.known_hosts import KnownHosts, fingerprint
-from provision.transport.tokens import expand
+from provision.transport.ssh_config import expand
 
 #: Seconds for one run of the program, less where the login ends before; ssh itself sets no limit.
 _TIMEOUT = 60.0
@@ -33,7 +33,7 @@ class Command(Struct, frozen=True):
     def of(cls, text: str, tokens: Mapping[str, str]) -> Command:
         """Raises :class:`SpecError` for a command that ssh would not run."""
         try:
-            found = cls(tuple(argv.split(text)), tokens)
+            found = cls(tuple(split(text)), tokens)
         except ValueError as error:
             raise SpecError(f"KnownHostsCommand {text}: {error}", key="ssh_config") from error
         if not found.words or not Path(found.words[0]).is_absolute():
@@ -72,3 +72,35 @@ class Command(Struct, frozen=True):
             own |= {"I": "HOSTNAME", "f": fingerprint(plain), "K": encoded, "t": kind}
         # ssh expands the arguments, and not the name of the program.
         return [self.words[0], *(expand(word, {**self.tokens, **own}) for word in self.words[1:])]
+
+
+def split(text: str) -> list[str]:
+    r"""Split a command line into words as OpenSSH does (misc.c, argv_split). A shell has other rules: here only \\, \",
+    \' and, outside of quotes, a backslash before a space are escapes; every other backslash is kept. Raises
+    :class:`ValueError` for a quote that is not closed."""
+    words: list[str] = []
+    inside, quote, escaped = False, "", False
+    for character, following in zip(text, f"{text[1:]}\0", strict=True):
+        if not inside:
+            if character in " \t":
+                continue
+            words.append("")
+            inside = True
+        if escaped:
+            escaped = False
+        elif character == "\\" and following in ("\\\"'" if quote else "\\\"' "):
+            escaped = True
+            continue
+        elif quote and character == quote:
+            quote = ""
+            continue
+        elif not quote and character in "\"'":
+            quote = character
+            continue
+        elif not quote and character in " \t":
+            inside = False
+            continue
+        words[-1] += character
+    if quote:
+        raise ValueError(f"the quote {quote} is not closed")
+    return words

@@ -30,7 +30,7 @@ from provision.transport.channel import FAILED, ProcessChannel, logged
 from provision.transport.failure import CutOff, Dropped, HostError, not_begun
 from provision.transport.line import Line
 from provision.transport.proxy_command import ProxyCommand
-from provision.transport.target import Target
+from provision.transport.target import Target, question
 
 #: ssh's message in its log -> the failure of the host. The first match counts. The log has no text of the host: ssh
 #: writes a host's banner to standard error.
@@ -67,7 +67,12 @@ class Asked(Struct, frozen=True):
 class Process(Line):
     """A connection that runs each exec in an ``ssh`` process. The first process is logged in already."""
 
-    def setup(self, login: Login, one: Target, asked: Asked, bound: Bound) -> None:
+    def __init__(self, login: Login, one: Target, asked: Asked, bound: Bound) -> None:
+        """Log in. Raises :class:`HostError`: ``unreachable``, ``host_key``, ``auth``, ``timeout``, ``protocol``."""
+        super().__init__(one.address, one.user, one.port, {})
+        if login.password is not None:
+            message = "provision_transport: openssh does not support ansible_password; use a key or an agent"
+            raise HostError("auth", message)
         ssh = shutil.which("ssh")
         if ssh is None:
             raise HostError("unreachable", "provision_transport: openssh needs an ssh program on this machine")
@@ -77,14 +82,16 @@ class Process(Line):
         self._channels: list[ProcessChannel] = []
         self._lock = threading.Lock()
         self._closed = False
+        try:
+            self._waiting = self._started(bound)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self.close()
+            raise
 
     @property
     def is_connected(self) -> bool:
         return not self._closed
-
-    def log_in(self) -> None:
-        """Raises :class:`HostError`: ``unreachable``, ``host_key``, ``auth``, ``timeout``, ``protocol``."""
-        self._waiting = self._started(self._bound)
 
     def create_session(self) -> ProcessChannel:
         with self._lock:
@@ -211,10 +218,9 @@ class Process(Line):
             options["ProxyJump"] = "none"  # a pattern of ssh_config that matches the jump host too
         given = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
         keys = [word for path in _keys(login, one) for word in ("-o", f"IdentityFile={_quoted(path)}")]
-        words = [*login.ssh_before]
-        words += ["-p", str(login.port)] if login.port is not None else []
-        words += ["-l", login.user] if login.user is not None else []
-        words = _without_jump([*words, *login.ssh_behind])
+        words = question(login).account
+        # ssh refuses -J next to a ProxyCommand.
+        words = [word for before, word in zip(["", *words], words, strict=False) if "-J" not in (before, word)]
         return [self._ssh, "-T", "-E", str(log), *given, *keys, *words]
 
     def _enforced(self, login: Login, one: Target) -> dict[str, str]:
@@ -250,11 +256,6 @@ def _keys(login: Login, one: Target) -> list[Path]:
     if login.key_file is None:
         return []
     return [*(one.identities if login.hop and one.chosen else ()), login.key_file]
-
-
-def _without_jump(words: list[str]) -> list[str]:
-    """The words of a command line without ``-J`` and its value: ssh refuses it next to a ProxyCommand."""
-    return [word for before, word in zip(["", *words], words, strict=False) if "-J" not in (before, word)]
 
 
 def _waits(said: bytes) -> str:
@@ -303,22 +304,4 @@ def at_a_terminal(login: Login) -> list[str]:
         words += ["-o", "IdentitiesOnly=yes", "-o", f"IdentityFile={_quoted(login.key_file)}"]
     if login.known_hosts is not None:
         words += ["-o", f"UserKnownHostsFile={_quoted(login.known_hosts)}", "-o", "GlobalKnownHostsFile=none"]
-    words += login.ssh_before
-    words += ["-p", str(login.port)] if login.port is not None else []
-    words += ["-l", login.user] if login.user is not None else []
-    return ["ssh", *words, *login.ssh_behind, "--", login.address]
-
-
-def open_process(login: Login, one: Target, asked: Asked, bound: Bound) -> Process:
-    """Return a connection whose login has succeeded."""
-    if login.password is not None:
-        raise HostError("auth", "provision_transport: openssh does not support ansible_password; use a key or an agent")
-    process = Process(one.address, one.user, one.port, {})
-    process.setup(login, one, asked, bound)
-    try:
-        process.log_in()
-    except BaseException:
-        with contextlib.suppress(OSError):
-            process.close()
-        raise
-    return process
+    return ["ssh", *words, *question(login).account, "--", login.address]

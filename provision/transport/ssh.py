@@ -30,9 +30,8 @@ from provision.transport.line import Line, cut
 from provision.transport.prompter import Ask, Prompter
 from provision.transport.proxy_command import ProxyCommand
 from provision.transport.sockets import Watchdog, connect, kill
-from provision.transport.ssh_config import Resolver
+from provision.transport.ssh_config import Resolver, expand
 from provision.transport.target import Target, question, target
-from provision.transport.tokens import expand
 from provision.transport.tunnel import Tunnel
 
 __all__ = ["Connecting", "HostError", "Transport", "cut"]
@@ -124,11 +123,8 @@ class Transport:
     def _agent_has(self, path: str, blob: bytes | None) -> bool:
         if not path or blob is None:
             return False
-        agent = Agent(path)
-        try:
+        with contextlib.closing(Agent(path)) as agent:
             return any(key.blob == blob for key in agent.get_keys())
-        finally:
-            agent.close()
 
     def route(self, login: Login) -> list[tuple[Login, Target]]:
         """The login of a host, and those of the jump hosts before it, nearest first. Raises :class:`SpecError` for a
@@ -160,7 +156,7 @@ class Transport:
                 tuple(hops),
                 lambda: self._pace(hop, math.inf),
             )
-            made = self._repeated(lambda bound: openssh.open_process(login, one, asked, bound), deadline)
+            made = self._repeated(lambda bound: openssh.Process(login, one, asked, bound), deadline)
             made.watchdog = self.watchdog
             return made
 

@@ -12,7 +12,7 @@ import pwd
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -52,11 +52,15 @@ class Question(Struct, frozen=True):
     @property
     def words(self) -> list[str]:
         """The words of ssh's command line: the account, the host, and what to do there."""
+        end = [*_FORWARD, "--", self.host] if self.hop else ["--", self.host, _COMMAND]
+        return [*self.account, *end]
+
+    @property
+    def account(self) -> list[str]:
         words = list(self.before)
         words += ["-p", str(self.port)] if self.port is not None else []
         words += ["-l", self.user] if self.user is not None else []
-        words += self.behind
-        return [*words, *_FORWARD, "--", self.host] if self.hop else [*words, "--", self.host, _COMMAND]
+        return [*words, *self.behind]
 
 
 @cache
@@ -211,3 +215,27 @@ def parsed(text: str) -> _Values:
         option, _, value = line.partition(" ")
         found.setdefault(option.lower(), []).append(value)
     return {option: tuple(values) for option, values in found.items()}
+
+
+def expand(text: str, tokens: Mapping[str, str], *, variables: bool = True) -> str:
+    """Replace the tokens of ssh_config(5) and ``${VARIABLE}`` in a value, as ssh does where it uses the value. Raises
+    :class:`SpecError` for unknown ones.
+
+    ``variables`` is false for a keyword that "ENVIRONMENT VARIABLES" of ssh_config(5) does not name, as ProxyCommand:
+    the shell that runs the command replaces its variables.
+    """
+
+    def one(match: re.Match[str]) -> str:
+        if match[1] is not None:
+            if not variables:
+                return match[0]
+            if match[1] not in os.environ:
+                raise SpecError(f"{text}: the environment variable {match[1]} is not set", key="ssh_config")
+            return os.environ[match[1]]
+        if not match[2]:
+            raise SpecError(f"{text}: no token follows the % at the end (%% is a percent sign)", key="ssh_config")
+        if match[2] not in tokens:
+            raise SpecError(f"{text}: unsupported token %{match[2]}", key="ssh_config")
+        return tokens[match[2]]
+
+    return re.sub(r"\$\{([A-Za-z0-9_]+)\}|%(.?)", one, text)

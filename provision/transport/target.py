@@ -17,8 +17,7 @@ from provision.transport import known_hosts, options
 from provision.transport.host_keys import CA_SIGNATURES, Rules
 from provision.transport.known_hosts_command import Command
 from provision.transport.options import OPENSSH
-from provision.transport.ssh_config import Question, Resolved, expanded, home, local_user
-from provision.transport.tokens import expand
+from provision.transport.ssh_config import Question, Resolved, expand, expanded, home, local_user
 
 _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 
