@@ -61,14 +61,9 @@ GREP = re.compile(r"([^:]+):([0-9]{1,10}):(.*)", re.DOTALL)
 
 #: Kind -> the number of fields after the key: the least and the most.
 _COUNTS: Mapping[str, tuple[int, int]] = {
-    **dict.fromkeys(
-        ("candidates", "content", "file", "family", "forward", "hostname", "locks", "made", "made_of", "manifest"),
-        (1, 1),
-    ),
-    **dict.fromkeys(
-        ("leaves", "module", "module_files", "moved", "packages", "path", "port", "project", "set_id"), (1, 1)
-    ),
-    **dict.fromkeys(("leaves", "sha256", "socket_unit", "undeclared"), (1, 1)),
+    **dict.fromkeys(("candidates", "content", "file", "family", "forward", "hostname", "leaves", "locks"), (1, 1)),
+    **dict.fromkeys(("made", "made_of", "manifest", "module", "module_files", "moved", "packages", "path"), (1, 1)),
+    **dict.fromkeys(("port", "project", "set_id", "sha256", "socket_unit", "undeclared"), (1, 1)),
     **dict.fromkeys(("bridge", "containers", "folders", "groups", "kept", "run", "store", "sysctls", "users"), (2, 2)),
     **dict.fromkeys(("compose", "container", "service"), (3, 3)),
     "before": (1, 2),

@@ -81,7 +81,7 @@ def _look_script(asked: tuple[tuple[tuple[str, tuple[Call, ...]], ...], tuple[_A
     """Hosts with equal configuration have the same look script, so it is made once."""
     declared, extra = asked
     looks: Looks = dict(declared)
-    files = _files("look", looks.keys(), _functions(looks))
+    files = _files("look", looks.keys(), {call.function for calls in looks.values() for call in calls})
     body = [
         "platform",
         family_case(extra),
@@ -244,10 +244,6 @@ def _looks(looks: Looks) -> Iterator[str]:
 
 def _look(call: Call) -> str:
     return "at " + " ".join(quote(word) for word in (call.function, *call.args))
-
-
-def _functions(looks: Looks) -> set[str]:
-    return {call.function for calls in looks.values() for call in calls}
 
 
 def _files(kind: str, families: Iterable[str], names: set[str]) -> list[Source]:

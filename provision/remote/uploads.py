@@ -263,18 +263,12 @@ def folder(path: Path, dockerfile: str, decides: Iterable[str]) -> tuple[str, Bl
     ignored = (*rules, f"!{dockerfile}")
     sum_ = hashlib.sha256()
     try:
-        _pack(path, ignored, _Both(_Nowhere(), sum_))
+        with open(os.devnull, "wb") as nowhere:
+            _pack(path, ignored, _Both(nowhere, sum_))
     except OSError as error:
         raise ValueError(f"can't be read: {error}") from error
     whole = hashlib.sha256("\0".join((sum_.hexdigest(), dockerfile, *decides)).encode()).hexdigest()
     return whole, Blob(sum_.hexdigest(), path.name, path, folder=True, ignored=ignored)
-
-
-class _Nowhere:
-    """A file object that discards what is written."""
-
-    def write(self, data: bytes) -> int:
-        return len(data)
 
 
 def _pack(path: Path, ignored: tuple[str, ...], out: Any) -> None:

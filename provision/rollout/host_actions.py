@@ -4,8 +4,8 @@ and its end."""
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from types import MappingProxyType
 from typing import Protocol
 
@@ -108,27 +108,18 @@ def restarted(
     return True
 
 
-class Ending:
+@contextmanager
+def ending(fail: Callable[[Failure], None]) -> Iterator[None]:
     """Turns an exception inside it into the host's failure; other hosts continue."""
-
-    def __init__(self, fail: Callable[[Failure], None]) -> None:
-        self._fail = fail
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if isinstance(error, HostError):
-            self._fail(error.failure)
-            return True
-        if isinstance(error, SpecError):  # only a look can detect it: a template that fails for this platform
-            self._fail(Failure("spec", str(error)))
-            return True
-        if isinstance(error, Exception):  # a fault of provision itself ends only this host's run
-            detail = "".join(traceback.format_exception(error))
-            self._fail(Failure("internal", f"{type(error).__name__}: {error}", detail=detail))
-            return True
-        return False
+    try:
+        yield
+    except HostError as error:
+        fail(error.failure)
+    except SpecError as error:  # only a look can detect it: a template that fails for this platform
+        fail(Failure("spec", str(error)))
+    except Exception as error:  # a fault of provision itself ends only this host's run
+        detail = "".join(traceback.format_exception(error))
+        fail(Failure("internal", f"{type(error).__name__}: {error}", detail=detail))
 
 
 def status_of(failure: Failure) -> str:

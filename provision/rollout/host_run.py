@@ -17,7 +17,7 @@ from provision.project.host_config import HostConfig
 from provision.project.rollout_options import RolloutOptions
 from provision.remote.protocol import Seen
 from provision.remote.transaction import new_run
-from provision.rollout.host_actions import QUESTIONS, Ending, changed, restarted, status_of
+from provision.rollout.host_actions import QUESTIONS, changed, ending, restarted, status_of
 from provision.rollout.host_connection import HostConnection
 from provision.rollout.run_request import Goal, RunContext, RunRequest
 from provision.secrets.secret import holds, mask
@@ -143,7 +143,7 @@ class HostRun:
         self._began = time.monotonic()
         self._emit("host.begin")
         self.waits(True)
-        with Ending(self.fail):
+        with ending(self.fail):
             connection, deadline = self._connection.connect()
             self._emit("progress", text="reading the state")
             request = self.run_context.request
@@ -196,7 +196,7 @@ class HostRun:
         found, connection = self.found, self._connection.open
         if found is None or connection is None:
             raise RuntimeError("fix before look")
-        with Ending(self.fail), self.run_context.pulls.held(self.config, found.plan) as pulling:
+        with ending(self.fail), self.run_context.pulls.held(self.config, found.plan) as pulling:
             deadline = self._connection.extend()
             request = self.run_context.request
 
@@ -222,7 +222,7 @@ class HostRun:
 
     def hold(self) -> Connection | None:
         """The connection (a new one if there is none), with a new deadline; ``None`` where that fails."""
-        with Ending(self.fail):
+        with ending(self.fail):
             if self._connection.open is None:
                 self._connection.connect()
             else:

@@ -19,8 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any
+from types import FrameType
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -99,7 +98,7 @@ class Rollout:
         count = sum(len(stage.schedule.waves) for stage in self._stages)
         self._fan_out.begin(self._runs)
         self._emit(Event("run.begin", data={"mode": self.request.goal.value, "hosts": len(self._runs), "waves": count}))
-        with self._interrupts:
+        with self._interrupts.counted():
             if self.request.confirm is not None:
                 self._ask_before(keep=count == 1 and self._fan_out.keeps)
             for stage in self._stages:
@@ -284,24 +283,25 @@ class _Gate(Gate):
 
 
 class Interrupts:
-    """Counts Ctrl-C (SIGINT) inside its ``with`` block; outside the main thread it does nothing. The run reads the
-    counter when it can, so no exception interrupts it at an arbitrary place."""
+    """Counts Ctrl-C (SIGINT). The run reads the counter when it can, so no exception interrupts it at an arbitrary
+    place."""
 
     def __init__(self) -> None:
         self._pressed = self._heeded = 0
         self._raise = False
-        self._before: Any = None
 
-    def __enter__(self) -> Interrupts:
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._press)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count inside the ``with`` block; outside the main thread do nothing."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGINT, self._press)
+        try:
+            yield
+        finally:
+            if before is not None:
+                signal.signal(signal.SIGINT, before)
 
     def _press(self, number: int, frame: FrameType | None) -> None:
         self._pressed += 1

@@ -77,10 +77,6 @@ _FIELDS = {
 }
 
 
-#: The fields of :class:`_Progress` that describe a rollback.
-_UNDONE = ("failed_undo", "undone", "stays")
-
-
 class _Progress(Struct):
     """The frames of a job, by kind: steps become events; the frames after the last step are the second look."""
 
@@ -198,7 +194,7 @@ class Job(Struct, frozen=True):
 
     @staticmethod
     def _answered(progress: _Progress, answer: _Progress) -> None:
-        for name in ("result", *_UNDONE):
+        for name in ("result", "failed_undo", "undone", "stays"):
             setattr(progress, name, getattr(answer, name))
 
     def _reach(self, progress: _Progress) -> None:
@@ -239,8 +235,7 @@ class Job(Struct, frozen=True):
 
     def _find_again(self, before: _Progress, error: HostError) -> tuple[_Progress, Finished]:
         """Reconnect and ask what the job did: the host continues it without a connection."""
-        progress = self._progress(known=before.told)
-        finished = self._persist("attach", "", progress, self.deadline)
+        progress, finished = self._persist("attach", "", self._progress(known=before.told), self.deadline)
         if progress.result == "none":  # the host never received the job
             raise self._with_steps(error, before) from error
         return progress, finished
@@ -251,20 +246,18 @@ class Job(Struct, frozen=True):
         ``held`` was opened before the change. Where the host refuses new logins, this connection asks it to roll back
         at once. Without it, the rollback timer of the host rolls back when the time for the confirmation is over.
         """
-        progress = self._progress()
         end = min(self.deadline, time.monotonic() + self.work.confirm_within + _PATIENCE)
-        self._persist(verb, reason, progress, end, held)
-        return progress
+        return self._persist(verb, reason, self._progress(), end, held)[0]
 
     def _persist(
         self, verb: Verb, reason: str, progress: _Progress, end: float, held: Connection | None = None
-    ) -> Finished:
-        """Ask over a new connection until the host answers. Raises :class:`HostError` when the time is over, and for a
-        refused login where no rollback could restore it."""
+    ) -> tuple[_Progress, Finished]:
+        """Ask over a new connection until the host answers; ``progress`` is what the host has told before. Raises
+        :class:`HostError` when the time is over, and for a refused login where no rollback could restore it."""
         script = receipt_script(verb, self.work.run, reason)
         attempt, refused, unread, began = 0, 0, 0, time.monotonic()
         while True:
-            told = self._told(progress)
+            told = _again(progress)
             try:
                 connection = self.reconnect()
                 try:
@@ -282,42 +275,31 @@ class Job(Struct, frozen=True):
                     refused += 1
                     progress.refused_login = error.failure.message
                     if refused > 1 and not self.work.risky:
-                        raise self._lost(error, progress) from error
+                        raise _lost(error) from error
                     if refused == 2 and held is not None and (done := self._roll_back(held, progress, end)) is not None:
                         return done
                     pause = _SECOND_TRY
                     if refused > 1:
                         pause = max(_LATER_TRIES, began + self.work.confirm_within + 2 - time.monotonic())
                 if time.monotonic() + pause >= end or error.failure.kind == "left" or unread == _UNREAD:
-                    raise self._lost(error, progress) from error
+                    raise _lost(error) from error
                 time.sleep(pause)
                 attempt += 1
                 continue
-            self._take(progress, told)
-            return finished
+            return told, finished
 
-    def _roll_back(self, held: Connection, progress: _Progress, end: float) -> Finished | None:
+    def _roll_back(self, held: Connection, progress: _Progress, end: float) -> tuple[_Progress, Finished] | None:
         """Report to the host, over a connection from before the change, that it refuses new logins. Return ``None``
         where that connection does not work any more."""
         if not held.is_connected:
             return None
-        told = self._told(progress)
+        told = _again(progress)
         script = receipt_script("revoke", self.work.run, "unconfirmed")
         try:
             finished = execute(held, self.config.host.login, script, end, told.frame)
         except HostError:
             return None
-        if not (told.result or "").startswith("rolled_back"):
-            return None
-        self._take(progress, told)
-        return finished
-
-    def _told(self, progress: _Progress) -> _Progress:
-        return replace(progress, done=[], after=[], refused=[], failed=[], told=0, ended=False)
-
-    def _take(self, progress: _Progress, told: _Progress) -> None:
-        for name in ("told", "done", "after", "refused", "failed", *_UNDONE, "result", "ended"):
-            setattr(progress, name, getattr(told, name))
+        return (told, finished) if (told.result or "").startswith("rolled_back") else None
 
     def _progress(self, known: int = 0) -> _Progress:
         return _Progress(self.config.host.name, self.work.steps, self.on_event, known)
@@ -362,12 +344,6 @@ class Job(Struct, frozen=True):
             return HostError(kind, text, **more)
         return HostError("disconnected", "the job on the host was killed", **more)
 
-    def _lost(self, error: HostError, progress: _Progress) -> HostError:
-        """The error for a host that no longer answers, with the host's last report."""
-        failure = error.failure
-        message = f"{failure.message}; the result of the change is not known (see provision runs --on-hosts)"
-        return HostError(failure.kind, message, detail=failure.detail, **_done(progress.done))
-
     def _with_steps(self, error: HostError, progress: _Progress) -> HostError:
         failure = error.failure
         message = failure.message
@@ -381,6 +357,18 @@ class Job(Struct, frozen=True):
             **_done(progress.done),
             **_undone(progress.steps[len(progress.done) :]),
         )
+
+
+def _again(progress: _Progress) -> _Progress:
+    """For another attempt: the same, before the host has told anything."""
+    return replace(progress, done=[], after=[], refused=[], failed=[])
+
+
+def _lost(error: HostError) -> HostError:
+    """The error for a host that no longer answers."""
+    failure = error.failure
+    message = f"{failure.message}; the result of the change is not known (see provision runs --on-hosts)"
+    return HostError(failure.kind, message, detail=failure.detail)
 
 
 def _done(steps: Sequence[Step]) -> dict[str, Any]:
