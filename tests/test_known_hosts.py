@@ -124,6 +124,22 @@ def test_a_file_without_end_is_not_read_to_its_end(
     assert credentials.public_half(tmp_path / "small") is not None
 
 
+def test_what_was_appended_is_read_up_to_the_limit(
+    tmp_path: Path, keys: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that appends without end must not fill the memory of provision at a first contact."""
+    path = tmp_path / "known_hosts"
+    path.write_text(f"a {keys[0]}\n")
+    known = known_hosts.read(path)
+    (one,) = known.find("a")
+    with path.open("a") as file:
+        file.write("#" * 3000)
+    monkeypatch.setattr(limits, "of", lambda limit: 2000)
+    with pytest.raises(SpecError, match="has more than 2,000 bytes"):
+        known.add("b", one.kind, one.blob)
+    assert known.find("b") == []
+
+
 def test_a_pipe_in_place_of_a_known_hosts_file_is_an_error(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "known_hosts")
     with pytest.raises(SpecError, match="known_hosts:1: is a pipe, not a file"):

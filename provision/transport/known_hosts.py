@@ -13,7 +13,7 @@ import re
 import threading
 from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 from msgspec import Struct, field
 
@@ -73,7 +73,7 @@ class KnownHosts(Struct):
         keys that such a process has stored for this name; then nothing is stored.
 
         Raises ``ValueError`` for a name that ssh would read as several names, as a pattern, or as a marker: the key
-        would then be accepted for other hosts.
+        would then be accepted for other hosts; and :class:`SpecError` for a file that has become too large.
         """
         if _NOT_A_NAME.search(name):
             raise ValueError(f"{name!r} can't be stored in known_hosts: it is not the name of one host")
@@ -91,12 +91,12 @@ class KnownHosts(Struct):
             self.plain.setdefault(name.lower(), []).append(Known("", kind, blob, Where(self.path, 1)))
         return []
 
-    def _read_on(self, file: IO[bytes]) -> None:
+    def _read_on(self, file: BinaryIO) -> None:
         """Read the lines that were appended since the last time; all of them where the file was replaced."""
         end = file.seek(0, 2)
         begin = self.size if self.size <= end else 0
         file.seek(begin)
-        for line in lines_of(file.read().decode("utf-8", "replace")):
+        for line in lines_of(limits.content(self.path, file).decode("utf-8", "replace")):
             _add(self, line, Where(self.path, 1))
         self.size = end
 
