@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -929,6 +930,26 @@ def test_keys_of_each_format_are_read(tmp_path: Path, kind: list[str], form: str
             key = keys.load(path)
             assert key.asbytes() == blob
             assert key.can_sign()
+
+
+def test_the_group_of_a_proxy_command_is_only_signalled_while_the_command_is_not_reaped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Afterwards its number may belong to processes that provision did not start."""
+    signalled: list[tuple[int, bool]] = []
+    killpg = os.killpg
+
+    def observed(group: int, number: int) -> None:
+        signalled.append((number, Path(f"/proc/{group}").exists()))
+        killpg(group, number)
+
+    monkeypatch.setattr(os, "killpg", observed)
+    proxy = ProxyCommand("cat")
+    proxy.close()
+    end = next(thread for thread in threading.enumerate() if thread.name == "proxy-command-end")
+    end.join(60)
+    proxy.close()
+    assert signalled == [(signal.SIGTERM, True), (signal.SIGKILL, True)]
 
 
 def test_a_proxy_command_works_as_a_socket() -> None:

@@ -11,7 +11,9 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
+import time
 
 from provision.lines import lines_of
 from provision.secrets import secret
@@ -42,6 +44,7 @@ class ProxyCommand(socket.socket):
             raise
         finally:
             there.close()
+        self._ending = False
         self._error = bytearray()
         self._drain = threading.Thread(target=self._drained, name="proxy-command", daemon=True)
         self._drain.start()
@@ -55,12 +58,20 @@ class ProxyCommand(socket.socket):
 
     def close(self) -> None:
         super().close()
+        if self._ending:
+            return
+        self._ending = True
         self._end(signal.SIGTERM)
         threading.Thread(target=self._reap, name="proxy-command-end", daemon=True).start()
 
     def _reap(self) -> None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
+        # Not reaped yet: until then no other process can have its number.
+        if sys.platform == "darwin":  # it has no waitid(2) in all versions of Python
+            self._drain.join(5)
+        else:
+            end, left = time.monotonic() + 5, os.WEXITED | os.WNOHANG | os.WNOWAIT
+            while time.monotonic() < end and os.waitid(os.P_PID, self._process.pid, left) is None:
+                time.sleep(0.05)
         # Also a child that has ignored the first signal, or that the command has left.
         self._end(signal.SIGKILL)
         self._process.wait()
