@@ -245,7 +245,7 @@ class Verifier(paramiko.MissingHostKeyPolicy):
         # Another login may have stored a key of this name in the meantime: the host must show that one.
         try:
             other = known_hosts.read(self.rules.store).add(self.rules.name, name, blob)
-        except ValueError as error:
+        except (ValueError, SpecError) as error:
             raise self._refused(f"is not known: {shown}, and {error}") from error
         self._plain(name, blob, other)
 

@@ -70,8 +70,10 @@ class ProxyCommand(socket.socket):
             self._drain.join(5)
         else:
             end, left = time.monotonic() + 5, os.WEXITED | os.WNOHANG | os.WNOWAIT
-            while time.monotonic() < end and os.waitid(os.P_PID, self._process.pid, left) is None:
-                time.sleep(0.05)
+            # Where SIGCHLD is ignored, the kernel reaps the command itself.
+            with contextlib.suppress(ChildProcessError):
+                while time.monotonic() < end and os.waitid(os.P_PID, self._process.pid, left) is None:
+                    time.sleep(0.05)
         # Also a child that has ignored the first signal, or that the command has left.
         self._end(signal.SIGKILL)
         self._process.wait()
