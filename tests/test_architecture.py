@@ -21,7 +21,7 @@ PACKAGE = ROOT / "provision"
 #: From the bottom up. A module may import its own package and the packages of lower layers, no others, so packages have
 #: no cycle. A name is a package or a module directly in ``provision/``.
 LAYERS = [
-    ("errors", "lines", "model", "visible"),
+    ("errors", "lines", "model", "visible", "whole_file"),
     ("explanations",),
     ("secrets",),
     ("text",),
@@ -44,7 +44,7 @@ LAYERS = [
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 #: Packages next to the layers: each may import these, and only commands imports it.
-ASIDE = {"report": {"model", "visible", "lines"}, "lab": {"errors", "lines"}}
+ASIDE = {"report": {"model", "visible", "lines", "whole_file"}, "lab": {"errors", "lines"}}
 #: The only packages and modules that may import these libraries.
 ONLY = {
     "fabric": {"transport", "tasks", "verify", "rollout"},

@@ -209,7 +209,8 @@ def test_an_approval_names_the_part_that_differs(part: str | None, text: str, mo
         approval.entry[part] = "another"
     with pytest.raises(HostError) as caught:
         approval.check(plan)
-    assert (caught.value.failure.kind, caught.value.failure.detail) == ("drifted", f"differs from the approved plan: {text}")
+    failure = caught.value.failure
+    assert (failure.kind, failure.detail) == ("drifted", f"differs from the approved plan: {text}")
 
 
 PACED = """\

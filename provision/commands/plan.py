@@ -42,6 +42,9 @@ def run(args: argparse.Namespace) -> int:
     if args.sign is not None and not args.sign.is_file():
         raise UsageError(f"--sign {args.sign}: there is no such key file")
     if args.out is not None:
+        from provision.secrets.private_file import check_private
+
+        check_private(args.out)
         writable(args.out)
     plans = None if args.out is None else _Plans(args)
     status = _plan(args, plans)

@@ -146,9 +146,11 @@ def writable(path: Path) -> Path:
     """Check now that a file can be written: the end of the run is too late to find out."""
     import tempfile
 
+    from provision.whole_file import is_special
+
     if path.is_dir():
         raise UsageError(f"{path} cannot be written: it is a directory")
-    if path.exists() and not path.is_file():
+    if is_special(path):
         return path  # a pipe or a device: no file is created in its directory
     try:
         # Not os.access: its answer is wrong for /proc, where even root can't create a file.

@@ -20,6 +20,7 @@ from provision.model import Platform
 from provision.text import limits
 from provision.text.yamlfile import Map, load
 from provision.visible import line
+from provision.whole_file import write_whole
 
 #: The key of the images' digests; the other keys are platforms.
 IMAGES = "images"
@@ -79,4 +80,5 @@ def write(path: Path, locks: Locks, hosts: str) -> None:
     lines = [_HEAD.format(hosts=line(hosts))]
     for platform, packages in sorted(locks.items()):
         lines += [f"{platform}:\n", *(f"  {name}: {version}\n" for name, version in sorted(packages.items()))]
-    path.write_text("".join(lines), encoding="utf-8")
+    # A link stays a link: several projects may share the file.
+    write_whole(path.resolve(), "".join(lines).encode())

@@ -4,7 +4,6 @@ format"), and JUnit XML with a test case for each host, for CI systems that show
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from xml.etree import ElementTree
 from provision.model import Failure
 from provision.report.shown import Shown
 from provision.visible import line
+from provision.whole_file import write_anywhere
 
 
 class Metrics:
@@ -48,10 +48,8 @@ class Metrics:
             self._write(float(str(data["seconds"])))
 
     def _write(self, seconds: float | None) -> None:
-        new = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        new.write_text("".join(f"{one}\n" for one in self._lines(seconds)), encoding="utf-8")
-        new.chmod(0o644)
-        new.replace(self._path)
+        # node_exporter is another user.
+        write_anywhere(self._path, "".join(f"{one}\n" for one in self._lines(seconds)).encode(), 0o644)
 
     def _lines(self, seconds: float | None) -> Iterator[str]:
         bad = sum(self._hosts.get(status, 0) for status in ("failed", "unreachable", "rolled_back"))
@@ -118,4 +116,4 @@ class Junit:
                 ElementTree.SubElement(case, "skipped", {"message": str(end.data.get("reason", ""))})
             else:
                 ElementTree.SubElement(case, "system-out").text = f"{status}, {end.data['changes']} changes"
-        ElementTree.ElementTree(whole).write(self._path, encoding="utf-8", xml_declaration=True)
+        write_anywhere(self._path, ElementTree.tostring(whole, encoding="utf-8", xml_declaration=True))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 from provision.errors import UsageError
 from provision.lines import lines_of
 from provision.secrets.secret import age_keys, identities
+from provision.whole_file import write_anywhere
 
 
 def recipients(given: Iterable[str] = ()) -> list[Any]:
@@ -53,11 +53,4 @@ def sealed(plain: bytes, to: list[Any]) -> bytes:
 def write(path: Path, data: bytes) -> None:
     """Write a file atomically: it is either complete or unchanged. A link is replaced, and never followed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.{token_hex(8)}")
-    try:
-        with open(new, "xb") as file:
-            file.write(data)
-        new.replace(path)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
+    write_anywhere(path, data)

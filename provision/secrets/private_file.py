@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from provision.errors import UsageError
+from provision.whole_file import is_special, write_whole
+
+
+def check_private(path: Path) -> None:
+    """Raises :class:`UsageError` for a device or a pipe: other users may read it."""
+    if is_special(path):
+        raise UsageError(f"{path} can't be written: it is not a regular file (give the path of a new file)")
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a new file, with mode 0600 before it has content; an existing file is removed first. Raises
-    :class:`UsageError` where that fails."""
+    """Write a file with mode 0600 before it has content; an existing file or link is replaced by the complete new one.
+    Raises :class:`UsageError` where that fails, and as :func:`check_private` does."""
+    check_private(path)
     try:
-        path.unlink(missing_ok=True)
-        # Do not follow a link that another user has created in the meantime.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        write_whole(path, text.encode("utf-8"), 0o600)
     except OSError as error:
         raise UsageError(f"{path} can't be written: {error.strerror}") from error
