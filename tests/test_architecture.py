@@ -44,7 +44,7 @@ LAYERS = [
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 #: Packages next to the layers: each may import these, and only commands imports it.
-ASIDE = {"report": {"model", "visible", "lines", "whole_file"}, "lab": {"errors", "lines"}}
+ASIDE = {"report": {"errors", "model", "visible", "lines", "whole_file"}, "lab": {"errors", "lines"}}
 #: The only packages and modules that may import these libraries.
 ONLY = {
     "fabric": {"transport", "tasks", "verify", "rollout"},

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from provision.cli import main
 from provision.model import Failure
 from provision.report.journal import Journal, broken_off, folder, read, runs
 from provision.report.shown import Shown
@@ -50,8 +51,6 @@ def test_a_journal_is_readable_by_its_owner_only(tmp_path: Path) -> None:
 
 
 def test_runs_are_listed_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from provision.cli import main
-
     playbook = tmp_path / "site.yml"
     journal = begun(playbook, "20260101T000000-aaaaaaaa", ["web1", "web2"])
     line = {
@@ -73,3 +72,55 @@ def test_runs_are_listed_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["runs", "show"]) == 1
     assert "needs the name of a run" in capsys.readouterr().err
     assert main(["runs", str(playbook), "more"]) == 1
+
+
+HEAD = {"run": "r", "mode": "apply", "playbook": "site.yml", "by": "me@here", "hosts": ["web1"]}
+#: Heads and lines of events that a power failure, or the author of a project, may have left.
+DAMAGED_HEADS = ["", "[]", "\xff", "[" * 100_000, {"run": "r"}, {**HEAD, "hosts": [1]}, {**HEAD, "run": "../other"}]
+DAMAGED_EVENTS = [
+    3,
+    {},
+    {"event": "host.done", "host": "web1"},
+    {"event": "host.done", "status": "ok"},
+    {"event": "host.done", "host": [], "status": "ok"},
+    {"event": "host.done", "host": "web1", "status": "failed", "error": "x"},
+    {"event": "host.plan", "host": "web1", "items": [{"summary": "x"}]},
+    {"event": "host.begin", "host": "web1", "at": float("nan")},
+    {"event": "host.begin", "host": "web1", "at": 1e300},
+    {"event": "wave.begin", "hosts": 3, "wave": "x", "of": "y", "play": 1},
+]
+
+
+@pytest.mark.parametrize("head", DAMAGED_HEADS, ids=lambda head: str(head)[:30])
+@pytest.mark.parametrize("words", [["runs"], ["runs", "show", "last"], ["report", "--html", "-", "last"]], ids=str)
+def test_a_damaged_head_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, head: object, words: list[str]
+) -> None:
+    _damaged(tmp_path, head, "")
+    monkeypatch.chdir(tmp_path)
+    assert main([*words, "site.yml"]) == 1
+    assert "runs/r/run.json: the journal is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("event", DAMAGED_EVENTS, ids=str)
+@pytest.mark.parametrize("words", [["runs"], ["runs", "show", "last"], ["report", "--html", "-", "last"]], ids=str)
+def test_a_damaged_event_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, event: object, words: list[str]
+) -> None:
+    _damaged(tmp_path, HEAD, json.dumps(event))
+    monkeypatch.chdir(tmp_path)
+    assert main([*words, "site.yml"]) == 1
+    assert "runs/r/events.jsonl:1: the journal is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rest", ["\xff\xfe", "[" * 100_000, '{"event"'], ids=lambda rest: rest[:9])
+def test_an_incomplete_last_line_is_left_out(tmp_path: Path, rest: str) -> None:
+    _damaged(tmp_path, HEAD, '{"event": "run.begin"}\n' + rest)
+    assert read(tmp_path / ".provision/runs/r").events == ({"event": "run.begin"},)
+
+
+def _damaged(folder: Path, head: object, events: str) -> None:
+    path = folder / ".provision/runs/r"
+    path.mkdir(parents=True)
+    (path / "run.json").write_bytes((head if isinstance(head, str) else json.dumps(head)).encode("latin-1"))
+    (path / "events.jsonl").write_bytes(events.encode("latin-1"))

@@ -16,6 +16,7 @@ from provision.report.journal import folder
 from provision.secrets.redaction import Redactor
 from tests.conftest import Project
 
+HEAD = {"playbook": "p", "mode": "apply", "by": "me@here"}
 _PEM = "-----BEGIN OPENSSH PRIVATE KEY-----\nLEAKpem1line\nLEAKpem2line\n-----END OPENSSH PRIVATE KEY-----\n"
 
 
@@ -58,15 +59,27 @@ def test_no_secret_is_in_a_bundle(
     project.write("templates/data.json", json.dumps({"auths": {"r": {"auth": "LEAKauth"}}, "mtu": 1400}))
     run = folder(Path("playbooks/site.yml")) / "20260101T000000Z-1"
     run.mkdir(parents=True)
-    (run / "run.json").write_text(json.dumps({"run": run.name, "hosts": ["web1"], "playbook": "p", "mode": "apply"}))
+    (run / "run.json").write_text(json.dumps({"run": run.name, "hosts": ["web1"], **HEAD}))
     events = [
-        {"event": "host.plan", "host": "web1", "items": [{"diff": ["+DB_PASSWORD=LEAKdiff", "-x LEAKdeclared"]}]},
-        {"event": "host.done", "host": "web1", "error": {"message": "curl -H 'Authorization: Bearer LEAKbearer'"}},
+        {
+            "event": "host.plan",
+            "host": "web1",
+            "items": [{"summary": "x", "diff": ["+DB_PASSWORD=LEAKdiff", "-x LEAKdeclared"]}],
+        },
+        {
+            "event": "host.done",
+            "host": "web1",
+            "status": "failed",
+            "error": {"kind": "step", "message": "curl -H 'Authorization: Bearer LEAKbearer'"},
+        },
         {"event": "note", "host": "web1", "text": _PEM},
         {"event": "note", "host": "web1", "text": "login with LEAKlogin; LEAK become; LEAKnested; LEAKcontent"},
         {"event": "note", "host": "web1", "text": "docker login --password LEAKflag"},
     ]
     (run / "events.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in events))
+    damaged = run.with_name("20250101T000000Z-1") / "run.json"
+    damaged.parent.mkdir()
+    damaged.touch()
 
     assert cli.main(["support-bundle", "-o", "out.tar.gz"]) == 0
     assert Path("out.tar.gz").stat().st_mode & 0o077 == 0
@@ -83,6 +96,7 @@ def test_no_secret_is_in_a_bundle(
     for name in ("templates/bad.yml", "templates/id_rsa", "templates/vault.yml"):
         assert f"project/{name}" not in files
         assert f"left out   {name}: " in said
+    assert f"left out   {damaged.parent}: " in said
     assert cli.main(["support-bundle", "-o", "out.tar.gz"]) == 1
 
 
@@ -118,7 +132,7 @@ def test_an_encoded_secret_is_in_no_file_of_a_bundle(
     project.write("templates/app.json", json.dumps({"a": [form], "mtu": 1400}))
     run = folder(Path("playbooks/site.yml")) / "20260101T000000Z-1"
     run.mkdir(parents=True)
-    (run / "run.json").write_text(json.dumps({"run": run.name, "hosts": ["web1"], "playbook": "p", "mode": "apply"}))
+    (run / "run.json").write_text(json.dumps({"run": run.name, "hosts": ["web1"], **HEAD}))
     events = [{"event": "note", "host": "web1", "text": f"said {form} and went on"}]
     (run / "events.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in events))
     assert cli.main(["support-bundle", "-o", "out.tar.gz"]) == 0
@@ -172,7 +186,7 @@ def test_values_stay_only_where_they_are_known_to_be_safe(
         project.write(name, text)
     run = folder(Path("playbooks/site.yml")) / "20260101T000000Z-1"
     run.mkdir(parents=True)
-    (run / "run.json").write_text(json.dumps({"run": run.name, "hosts": ["web1"], "playbook": "p", "mode": "apply"}))
+    (run / "run.json").write_text(json.dumps({"run": run.name, "hosts": ["web1"], **HEAD}))
     texts = [
         "said LEAK01, LEAK08",
         "password LEAK24",

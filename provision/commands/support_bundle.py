@@ -115,7 +115,7 @@ def collected(args: argparse.Namespace) -> tuple[dict[str, str], dict[str, str]]
             left[str(path)] = "a file of !secret"
         elif (text := _masked(redactor, path, left)) is not None:
             files[f"project/{_name(path)}"] = text
-    return files | dict(_runs(args.playbook, redactor)), left
+    return files | dict(_runs(args.playbook, redactor, left)), left
 
 
 def _known() -> set[str]:
@@ -176,10 +176,16 @@ def _masked(redactor: Redactor, path: Path, left: dict[str, str]) -> str | None:
     return None
 
 
-def _runs(playbook: Path, redactor: Redactor) -> Iterator[tuple[str, str]]:
-    """The journals of the last runs, masked once more."""
-    from provision.report.journal import runs
+def _runs(playbook: Path, redactor: Redactor, left: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """The journals of the last runs, masked once more. Adds to ``left`` the damaged ones, and why."""
+    from provision.errors import UsageError
+    from provision.report.journal import read, recorded
 
-    for one in list(runs(playbook))[-_RUNS:]:
+    for path in recorded(playbook)[-_RUNS:]:
+        try:
+            one = read(path)
+        except (UsageError, OSError) as error:
+            left[str(path)] = str(error)
+            continue
         yield f"runs/{one.name}/run.json", _json(redactor.data(one.head))
         yield f"runs/{one.name}/events.jsonl", "".join(f"{json.dumps(redactor.data(event))}\n" for event in one.events)

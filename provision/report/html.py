@@ -248,7 +248,7 @@ def _follow(row: Row, event: dict[str, Any], now: float, steps: dict[str, str]) 
     elif name == "check.done":
         row.checks.append(event)
     elif name == "host.done":
-        row.status, row.changes = event["status"], event["changes"]
+        row.status, row.changes = event["status"], event.get("changes", 0)
         row.seconds, row.reason = event.get("seconds"), event.get("reason", "")
         row.error = event.get("error", {})
         bad = bool(row.error)

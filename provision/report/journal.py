@@ -13,9 +13,11 @@ from typing import Any
 from msgspec import Struct
 
 from provision.lines import lines_of
+from provision.report import journal_form
 from provision.report.jsonlines import JsonLines
 from provision.report.shown import Shown
 from provision.visible import json_text
+from provision.whole_file import write_whole
 
 #: Events that a power failure must not lose: what will be done, and its result.
 _DURABLE = {"run.begin", "host.plan", "host.done", "run.done"}
@@ -31,8 +33,9 @@ class Journal:
     def __init__(self, playbook: Path, run: str, head: dict[str, Any], clock: Callable[[], float] = time.time) -> None:
         self.path = folder(playbook) / run
         self.path.mkdir(parents=True, mode=0o700)
-        (self.path / "run.json").write_text(json_text({"run": run, **head}, indent=2) + "\n", encoding="utf-8")
+        # Readers ignore a directory without run.json, so it comes last.
         self._file = (self.path / "events.jsonl").open("w", encoding="utf-8")
+        write_whole(self.path / "run.json", (json_text({"run": run, **head}, indent=2) + "\n").encode())
         self._lines = JsonLines(self._file, clock)
         for one in (self.path, self.path.parent):
             _sync(one)
@@ -103,8 +106,13 @@ class Run(Struct, frozen=True):
 
 def runs(playbook: Path) -> Iterator[Run]:
     """All runs of a playbook, the oldest first."""
-    for path in sorted(folder(playbook).glob("*/run.json")):
-        yield read(path.parent)
+    for path in recorded(playbook):
+        yield read(path)
+
+
+def recorded(playbook: Path) -> list[Path]:
+    """The directories of all runs of a playbook, the oldest first."""
+    return sorted(path.parent for path in folder(playbook).glob("*/run.json"))
 
 
 def broken_off(playbook: Path) -> list[Run]:
@@ -115,11 +123,13 @@ def broken_off(playbook: Path) -> list[Run]:
 
 
 def read(path: Path) -> Run:
-    head = json.loads((path / "run.json").read_text())
-    events = []
-    for line in lines_of((path / "events.jsonl").read_text(encoding="utf-8")):
+    """Raises :class:`~provision.errors.UsageError` for a damaged journal."""
+    head = journal_form.head(path / "run.json", path.name)
+    events, file = [], path / "events.jsonl"
+    for number, line in enumerate(lines_of(file.read_text(encoding="utf-8", errors="replace")), 1):
         try:
-            events.append(json.loads(line))
-        except ValueError:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
             break
+        events.append(journal_form.event(file, number, found))
     return Run(head, tuple(events))
