@@ -105,6 +105,32 @@ def test_an_invalid_plan_file_is_refused(tmp_path: Path, text: str) -> None:
         planfile.load(tmp_path / "none.json")
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("rollout", "plays"), {"all": None}),
+        (("rollout", "hosts"), {"web1": {"play": []}}),
+        (("rollout", "files"), {"hook": 3}),
+        (("logins", "web1", "reached"), [{"host keys": 3}]),
+        (("logins", "web1", "reached"), [{"host keys": [[]]}]),
+        (("hosts", "web1", "changes"), [{"resource": None}]),
+        (("hosts", "web1", "changes"), [{"resource": []}]),
+        (("programs",), {"x": {}}),
+        (("salt",), ""),
+        (("logins",), {}),
+    ],
+)
+def test_a_plan_file_with_a_wrong_type_is_refused(tmp_path: Path, place: tuple[str, ...], value: object) -> None:
+    whole = json.loads(planfile.text(MADE))
+    planfile.parse(tmp_path / "plan.json", json.dumps(whole).encode())
+    part = whole
+    for name in place[:-1]:
+        part = part[name]
+    part[place[-1]] = value
+    with pytest.raises(UsageError, match="is not a plan"):
+        planfile.parse(tmp_path / "plan.json", json.dumps(whole).encode())
+
+
 def test_a_plan_of_an_older_version_is_refused_and_says_why(tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match=r"the format provision-plan-3, this version knows provision-plan-4; write a new one"

@@ -17,8 +17,9 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
+import msgspec
 from msgspec import Struct
 
 from provision.errors import UsageError
@@ -30,6 +31,41 @@ from provision.secrets.secret import each, fingerprint, fingerprinted, stable
 #: Format 4: keyed hashes for what is not shown, impacts (also of a rollback), the rollout with its commands, and where
 #: the hosts are.
 _FORMAT = "provision-plan-4"
+
+
+class _Play(TypedDict):
+    play: str
+
+
+class _Rollout(TypedDict):
+    plays: dict[str, dict[str, Any]]
+    hosts: dict[str, _Play]
+    files: dict[str, str]
+
+
+#: The keys whose values are not only compared.
+_Place = TypedDict("_Place", {"host keys": NotRequired[list[str]]})
+
+
+class _Login(TypedDict):
+    asked: dict[str, Any]
+    reached: list[_Place]
+
+
+class _Change(TypedDict):
+    resource: str
+
+
+class _Host(TypedDict):
+    changes: list[_Change]
+
+
+class _Form(TypedDict):
+    salt: Annotated[str, msgspec.Meta(min_length=1)]
+    rollout: _Rollout
+    programs: dict[str, str]
+    logins: dict[str, _Login]
+    hosts: dict[str, _Host]
 
 
 class PlanFile(Struct, frozen=True):
@@ -188,20 +224,8 @@ def parse(path: Path, data: bytes) -> PlanFile:
 
 
 def _whole(found: dict[str, Any]) -> bool:
-    hosts, parts, logins = found.get("hosts"), found.get("rollout"), found.get("logins")
-    return (
-        isinstance(found.get("salt"), str)
-        and bool(found["salt"])
-        and isinstance(parts, dict)
-        and all(isinstance(parts.get(key), dict) for key in ("plays", "hosts", "files"))
-        and all(isinstance(one, dict) and "play" in one for one in parts["hosts"].values())
-        and isinstance(found.get("programs"), dict)
-        and isinstance(logins, dict)
-        and all(isinstance(one, dict) and isinstance(one.get("asked"), dict) for one in logins.values())
-        and all(isinstance(one.get("reached"), list) for one in logins.values())
-        and all(isinstance(place, dict) for one in logins.values() for place in one["reached"])
-        and isinstance(hosts, dict)
-        and hosts.keys() <= logins.keys()
-        and all(isinstance(one, dict) and isinstance(one.get("changes"), list) for one in hosts.values())
-        and all(isinstance(each, dict) and "resource" in each for one in hosts.values() for each in one["changes"])
-    )
+    try:
+        whole = msgspec.convert(found, _Form)
+    except msgspec.ValidationError:
+        return False
+    return whole["hosts"].keys() <= whole["logins"].keys()
