@@ -241,6 +241,15 @@ def test_hooks_run_for_each_host(fleet: Fleet, count: int) -> None:
 
 
 @BOTH
+def test_a_command_that_can_not_be_started_ends_only_its_host(fleet: Fleet, count: int) -> None:
+    fleet.hosts(3)
+    fleet.play({}, rollout={"before": {"host": ["true", "{{ inventory_hostname }}\0"]}})
+    outcome = fleet.run("apply", "--processes", str(count))
+    assert (outcome.code, outcome.ends) == (3, dict.fromkeys(("h0", "h1", "h2"), "skipped")), outcome.err
+    assert "Traceback" not in outcome.err
+
+
+@BOTH
 def test_the_verification_uses_the_same_connection(fleet: Fleet, count: int) -> None:
     fleet.hosts(4)
     (fleet.folder / "test_own.py").write_text(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from provision.project.rollout_options import ALL, Share
+from provision.project.rollout_options import ALL, RolloutOptions, Share
 from provision.rollout import waves
 
 #: The scheduler and the shares that it uses, as one text.
@@ -223,3 +223,9 @@ def test_a_rollout_of_many_waves_ends_after_its_last_one() -> None:
     assert (schedule.stopped, schedule.left) == ("", ())
     with pytest.raises(ValueError, match="h0 is not in the current turn"):
         schedule.start("h0")
+
+
+@pytest.mark.parametrize("serial", [0, "0%", [0, 5], ["0%", 5], [1, 0]])
+def test_a_wave_of_no_host_is_refused(serial: object) -> None:
+    with pytest.raises(ValueError, match="a wave has at least one host"):
+        RolloutOptions.model_validate({"serial": serial})

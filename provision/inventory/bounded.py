@@ -1,4 +1,5 @@
-"""Run a program of the operator with a limit of time and of output. Beyond a limit it is killed with its children."""
+"""Run a program of the operator with a limit of time and of output. Beyond a limit it is killed with its children. It
+has a session of its own, so Ctrl-C at the terminal does not reach it."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -31,15 +33,18 @@ class Ended(Struct, frozen=True):
     stderr: bytes
 
 
-def run(argv: Sequence[str], seconds: float, most: int, more: Mapping[str, str] | None = None) -> Ended:
+def run(
+    argv: Sequence[str], seconds: float, most: int, more: Mapping[str, str] | None = None, folder: Path | None = None
+) -> Ended:
     """Run a program without standard input, in the environment of provision without declared secrets, and with
-    ``more``. It may run for ``seconds``, and print ``most`` bytes. Raises :class:`Beyond`, and ``OSError`` where it
-    can't start."""
+    ``more``; in ``folder``, or the working directory. It may run for ``seconds``, and print ``most`` bytes. Raises
+    :class:`Beyond`, and ``OSError`` or ``ValueError`` (a NUL byte) where it can't start."""
     process = subprocess.Popen(  # noqa: S603 - no shell
         list(argv),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        cwd=folder,
         env={**secret.environment(), **(more or {})},
         start_new_session=True,
     )

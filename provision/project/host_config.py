@@ -62,7 +62,7 @@ class HostConfig(Struct, frozen=True):
         hooks = self.rollout_options[1].before if when == "before" else self.rollout_options[1].after
         if hooks.host is None:
             return None
-        return tuple(str(self.scope.render(word, "rollout")) for word in hooks.host)
+        return tuple(str(self.scope.render(word, f"rollout.{when}.host")) for word in hooks.host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +243,21 @@ def _config(
         spec = specs.valid(united)
     # Where a template failed, its value is missing.
     faults += [_of_host(error, name) for error in wrong if not any(key.startswith(error.key) for key in failed)]
-    return HostConfig(host, scope, tuple(declared), spec, united)
+    config = HostConfig(host, scope, tuple(declared), spec, united)
+    faults += _of_hooks(config, plays)
+    return config
+
+
+def _of_hooks(config: HostConfig, plays: list[tuple[int, Play]]) -> Iterator[SpecError]:
+    """The errors of the host's commands: in the middle of a rollout it is too late to find them."""
+    where = next((play.where for _, play in plays if play.rollout is not None), None)
+    whens: tuple[Literal["before", "after"], ...] = ("before", "after")
+    for when in whens:
+        try:
+            config.hook(when)
+        except SpecError as error:
+            message = f"{error.message} [host {config.host.name}]"
+            yield SpecError(message, where=error.where or where, key=error.key, hint=error.hint)
 
 
 def _of_host(error: SpecError, name: str) -> SpecError:

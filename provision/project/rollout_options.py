@@ -111,8 +111,8 @@ class RolloutOptions(_Model):
 
     @model_validator(mode="after")
     def _some(self) -> Self:
-        if self.serial[-1].amount == 0:
-            raise ValueError("the last of serial repeats, so it can't be 0")
+        if any(share.amount == 0 for share in self.serial):
+            raise ValueError("a number of serial is 0, and a wave has at least one host")
         return self
 
     @property

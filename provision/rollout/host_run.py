@@ -10,6 +10,7 @@ from fabric import Connection
 from msgspec.structs import replace
 
 from provision import tasks
+from provision.errors import SpecError
 from provision.model import LEVELS, Event, Failure, Plan, Salt
 from provision.planning import planfile
 from provision.planning.plan import Inspection
@@ -302,7 +303,10 @@ class HostRun:
         request = self.run_context.request
         if self.rollout_options is None or request.hook is None:
             return ""
-        words = self.config.hook(when)
+        try:
+            words = self.config.hook(when)
+        except SpecError as error:
+            return str(error)
         if words is None:
             return ""
         if any(holds(word) for word in words):

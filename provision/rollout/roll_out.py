@@ -11,7 +11,6 @@ differs from the one that was shown.
 from __future__ import annotations
 
 import signal
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -26,6 +25,7 @@ from msgspec.structs import replace
 
 from provision.catalog import Options
 from provision.errors import UsageError
+from provision.inventory import bounded
 from provision.model import STATUSES, Event
 from provision.project.dependencies import Dependencies, dependencies
 from provision.project.host_config import Context, HostConfig
@@ -328,10 +328,15 @@ class Interrupts:
             self._raise = False
 
 
+#: The most bytes that a command may print.
+_MOST = 64 * 1024 * 1024
+
+
 class Hooks:
     """Runs commands on the controller, before and after a host or a wave: without a shell, with unchanged words, in the
     playbook's directory. PROVISION_* describes the run; no secret is in the environment. ``seconds`` is the longest run
-    time of one command."""
+    time of one command. Ctrl-C does not reach a command: a host that it was bringing back into service would stay out
+    of service."""
 
     def __init__(self, folder: Path, run: str, seconds: float) -> None:
         self.folder, self.run, self.seconds = folder, run, seconds
@@ -340,21 +345,14 @@ class Hooks:
         """Return how the command failed, with its output; an empty text when it exited with 0."""
         words = {f"PROVISION_{name}": value for name, value in {"RUN": self.run, **about}.items()}
         try:
-            done = subprocess.run(  # noqa: S603 - the operator's own command
-                argv,
-                cwd=self.folder,
-                env={**secret.environment(), **words},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=self.seconds,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return f"{argv[0]} took longer than {self.seconds:.0f} s"
+            done = bounded.run(argv, self.seconds, _MOST, words, self.folder)
+        except bounded.Beyond as error:
+            return f"{argv[0]} took longer than {self.seconds:.0f} s" if error.is_time else f"{argv[0]} {error}"
         except OSError as error:
             return f"{argv[0]}: {error.strerror}"
-        if done.returncode == 0:
+        except ValueError as error:
+            return f"{argv[0]}: {error}"
+        if done.status == 0:
             return ""
-        said = secret.mask(done.stdout.decode("utf-8", "replace")).strip()
-        return f"{argv[0]} exited with {done.returncode}{': ' if said else ''}{said[-2000:]}"
+        said = secret.mask((done.stdout + done.stderr).decode("utf-8", "replace")).strip()
+        return f"{argv[0]} exited with {done.status}{': ' if said else ''}{said[-2000:]}"
