@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from provision.engine.keys import NEWEST, Key, keys
+from provision.verify import dockerd_options
 from provision.verify.dockerd_options import from_flags, options
 
 
@@ -80,3 +82,32 @@ def test_verify_knows_the_flag_of_each_key_of_the_table(key: Key) -> None:
         assert found == {"-a": "b"}
     else:
         assert found == "-a=b"
+
+
+class _Word(str):
+    """Counts the characters that slices copy, of a word and of its rests."""
+
+    copied = 0
+
+    def __getitem__(self, index: Any) -> _Word:
+        found = _Word(super().__getitem__(index))
+        _Word.copied += len(found)
+        return found
+
+
+def test_the_letters_of_a_word_are_read_once() -> None:
+    word = _Word("-" + "D" * 500)
+    _Word.copied = 0
+    assert from_flags(["dockerd", word]) == {"debug": True}
+    assert _Word.copied <= 2 * len(word)
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "message"),
+    [("", "has no command line"), ("dockerd\n" + "-D\n" * 40_000, "more than 65536 characters")],
+)
+def test_a_command_line_of_no_dockerd_is_a_finding(cmdline: str, message: str) -> None:
+    """An empty one would have the default of every option, and these pass most checks."""
+    host: Any = SimpleNamespace(check_output=lambda command, *words: cmdline if "cmdline" in command else "17")
+    with pytest.raises(AssertionError, match=message):
+        dockerd_options.of_running(host)

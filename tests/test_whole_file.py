@@ -10,8 +10,7 @@ import pytest
 
 from provision.commands.reporters import writable
 from provision.errors import UsageError
-from provision.report.junit import Junit
-from provision.report.metrics import Metrics
+from provision.report.files import Junit, Metrics
 from provision.secrets.private_file import check_private, write_private
 from provision.whole_file import write_whole
 from tests.test_report import ENDS

@@ -8,6 +8,7 @@ findConfigurationConflicts), so no precedence between the two is needed.
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -17,6 +18,8 @@ from testinfra.host import Host
 from provision.verify.services import dockerd
 
 DEFAULT_FILE = "/etc/docker/daemon.json"
+#: Characters of a command line that are read. A service manager's command line for dockerd has some hundred.
+_LONGEST = 64 * 1024
 
 _SHORT = {
     "b": "bridge",
@@ -94,7 +97,7 @@ def from_file(text: str | None) -> dict[str, Any]:
 def from_flags(words: Sequence[str]) -> dict[str, Any]:
     """The options of a command line (its own name first), by the names of the file."""
     found: dict[str, Any] = {}
-    for name, value in _flags(list(words[1:])):
+    for name, value in _flags(deque(words[1:])):
         if name in _BOOLEAN:
             found[name] = value not in _FALSE
         elif name in _LISTS:
@@ -107,49 +110,50 @@ def from_flags(words: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _flags(words: list[str]) -> Iterator[tuple[str, str | bool]]:
+def _flags(words: deque[str]) -> Iterator[tuple[str, str | bool]]:
     """Name and value of each flag; ``True`` for one without a value."""
     while words:
-        word = words.pop(0)
+        word = words.popleft()
         if word == "--":
             return
         if word.startswith("--"):
             name, given, value = word[2:].partition("=")
             yield name, value if given else _next(name, words)
         elif word.startswith("-"):
-            yield from _letters(word[1:], words)
+            yield from _letters(word, words)
         # dockerd takes no other arguments (cli.NoArgs).
 
 
-def _letters(letters: str, words: list[str]) -> Iterator[tuple[str, str | bool]]:
+def _letters(word: str, words: deque[str]) -> Iterator[tuple[str, str | bool]]:
     """``-D``, ``-l debug``, ``-ldebug``, ``-l=debug``, and several at a time: ``-Dl debug``."""
-    while letters:
-        name, letters = _SHORT.get(letters[0], letters[0]), letters[1:]
-        if letters.startswith("=") and len(letters) > 1:
-            yield name, letters[1:]
+    for at in range(1, len(word)):
+        name = _SHORT.get(word[at], word[at])
+        if word.startswith("=", at + 1) and len(word) > at + 2:
+            yield name, word[at + 2 :]
             return
         if name in _BOOLEAN:
             yield name, True
             continue
-        yield name, letters or _next(name, words)
+        yield name, word[at + 1 :] or _next(name, words)
         return
 
 
-def _next(name: str, words: list[str]) -> str | bool:
+def _next(name: str, words: deque[str]) -> str | bool:
     """The next word, for a flag that needs a value. An unknown flag takes the next word too, unless that is a flag:
     dockerd accepts no other words."""
     if name in _BOOLEAN or not words:
         return True
     known = name in _LISTS or name in _MAPPINGS or name in _SINGLE
-    return True if not known and words[0].startswith("-") else words.pop(0)
+    return True if not known and words[0].startswith("-") else words.popleft()
 
 
 def of_running(host: Host) -> dict[str, Any]:
     """The options of the dockerd that runs on ``host``."""
     # Each word ends with NUL, which becomes a line feed. No option of dockerd contains a line feed.
-    words = str(host.run("tr '\\0' '\\n' </proc/%s/cmdline", dockerd(host)).stdout).split("\n")
-
-    return options([word for word in words if word], lambda path: text_of(host, path))
+    text = str(host.check_output("head -c %s /proc/%s/cmdline | tr '\\0' '\\n'", str(_LONGEST + 1), dockerd(host)))
+    assert text, "the running dockerd has no command line"  # noqa: S101
+    assert len(text) <= _LONGEST, f"the command line of dockerd has more than {_LONGEST} characters"  # noqa: S101
+    return options([word for word in text.split("\n") if word], lambda path: text_of(host, path))
 
 
 def text_of(host: Host, path: str) -> str | None:
