@@ -354,6 +354,82 @@ def test_an_assertion_that_shows_a_secret_is_masked(known: Callable[..., str], t
         assert "wo+rd" not in text
 
 
+#: Longer than what pytest shows of a value; pytest cuts it in its middle. No four characters of it are in another text.
+LONG = "".join(f"q{number:03}Z" for number in range(100))
+
+_CUT = """\
+from types import SimpleNamespace
+LONG = {long!r}
+def test_texts(): assert "front " + LONG == "front x"
+def test_lines(): assert "a\\n" * 20 + LONG == "b\\n" * 20
+def test_bytes(): assert ("ü " + LONG).encode() == b"x"
+def test_lists(): assert ["a", LONG, "b"] == ["a", "b"]
+def test_maps(): assert {{"a": LONG}} == {{"a": "b"}}
+def test_within(): assert "x;" not in "x;" + LONG
+def test_truth(): assert not ("x" * 100 + LONG)
+def test_call(): assert (lambda word: not word)("front " + LONG)
+def test_field(): assert not SimpleNamespace(word=LONG).word
+def test_message(): assert not 1, ["a", LONG]
+def test_skip():
+    import pytest
+    pytest.skip(LONG)
+"""
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["provision", "pytest"])
+@pytest.mark.parametrize("threads", [False, True], ids=["loop", "thread"])
+def test_a_secret_that_pytest_cuts_is_not_shown_in_part(
+    known: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alone: bool, threads: bool
+) -> None:
+    """In checks that pytest runs itself, and in those that a thread runs outside of its loop."""
+    from _pytest.assertion import util
+
+    from provision.verify import reports, standalone
+    from provision.verify.plugin import Check, Plugin
+
+    class Alone:
+        """The part of plain pytest's plugin that needs no inventory."""
+
+        pytest_assertrepr_compare = staticmethod(standalone.pytest_assertrepr_compare)
+        pytest_runtest_makereport = staticmethod(standalone.pytest_runtest_makereport)
+
+        def pytest_configure(self, config: pytest.Config) -> None:
+            reports.hide_before_cut(config)
+
+    class OutsideOfTheLoop:
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_pyfunc_call(self) -> None:
+            util._reprcompare = None
+            util._config = None
+
+    monkeypatch.delenv("CI", raising=False)
+    known(LONG)
+    checks: list[Check] = []
+    plugin = Plugin({}, context(Path("site.yml")), checks.append)
+    plugin._checks = _Anything()
+    file = tmp_path / "test_app.py"
+    file.write_text(_CUT.format(long=LONG))
+    words = [str(file), "-q", "-rs", "-c", "/dev/null", f"--rootdir={tmp_path}", f"--junitxml={tmp_path}/junit.xml"]
+    words += ["--import-mode=importlib", "--tb=short", "-p", "no:cacheprovider", "-p", "no:pytest11.testinfra"]
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        pytest.main(words, plugins=[Alone() if alone else plugin, *([OutsideOfTheLoop()] if threads else [])])
+    assert "10 failed, 1 skipped" in out.getvalue()
+    assert len(checks) == (0 if alone else 11)
+    shown = "\n".join([out.getvalue(), (tmp_path / "junit.xml").read_text(), *(check.message for check in checks)])
+    assert re.findall("q[0-9]{3}|[0-9]{3}Z", shown) == []
+    assert "«secret:pw:" in shown
+
+
+def test_a_long_answer_is_not_compared_line_by_line() -> None:
+    from provision.verify.reports import compared
+
+    said = "\n".join(compared("==", "a\n" * 2_000_000, "b") or ())
+    assert said
+    assert len(said) < 3_000
+    assert compared("==", "a\nb", "a\nc") is None
+
+
 class _Anything(dict[str, tuple[str, str]]):
     def __missing__(self, key: str) -> tuple[str, str]:
         return "web1", key

@@ -534,6 +534,8 @@ def spelled(value: str) -> set[str]:
         plain = json.dumps(text, ensure_ascii=False)[1:-1]
         go = plain.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
         found |= {text, plain, go, json.dumps(text)[1:-1], text.replace("'", "'\\''"), repr(text)[1:-1]}
+        # Python escapes an apostrophe in a text that has both kinds of quotes.
+        found.add(repr(f"{text}'\"")[1:-4])
     for data in (value.encode("utf-8", "surrogateescape"), f"{value}\n".encode("utf-8", "surrogateescape")):
         for encoded in (base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()):
             found |= {encoded, encoded.rstrip("=")}

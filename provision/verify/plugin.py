@@ -18,9 +18,8 @@ from msgspec import Struct
 from testinfra.host import Host as Target
 
 from provision.project.host_config import Context
-from provision.secrets.secret import mask
 from provision.verify.declared import Named
-from provision.verify.junit import made_visible
+from provision.verify.reports import compared, hide_before_cut, made_visible
 from provision.verify.subjects import Subject, is_for, mark, plain, things
 
 
@@ -52,6 +51,11 @@ class Plugin:
 
     def pytest_configure(self, config: pytest.Config) -> None:
         mark(config)
+        hide_before_cut(config)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> list[str] | None:
+        return compared(op, left, right)
 
     @pytest.fixture(scope="module")
     def host(self, request: pytest.FixtureRequest) -> Target:
@@ -133,11 +137,6 @@ class Plugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Mask secrets before any other hook runs: an assertion shows the compared values, and pytest's JUnit writes
-        them to a file."""
-        if report.outcome == "failed" and (shown := mask(whole := str(report.longrepr))) != whole:
-            report.longrepr = shown
-        report.sections = [(title, mask(content)) for title, content in report.sections]
         if report.when != "call" and report.outcome == "passed":
             return
         suite = Path(report.nodeid.partition("::")[0]).stem.removeprefix("test_")

@@ -24,7 +24,7 @@ from provision.project.host_config import HostConfig
 from provision.transport.ssh import Connecting, Transport
 from provision.verify.backend import HeldBackend
 from provision.verify.declared import Named, Provider
-from provision.verify.junit import made_visible
+from provision.verify.reports import compared, hide_before_cut, made_visible
 from provision.verify.subjects import mark, plain, providers, things
 
 _UNDECLARED = pytest.mark.skip(reason="no host declares it")
@@ -108,6 +108,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     mark(config)
+    hide_before_cut(config)
     testinfra.backend.BACKENDS["provision"] = f"{__name__}.InventoryBackend"
     _SESSIONS.append(_Session(config.option.provision_inventory, config.option.provision_playbook))
 
@@ -154,6 +155,11 @@ def _belongs(item: pytest.Item) -> bool:
         return not any(name in params for name in providers(item))
     config = _session().of(target)
     return config is not None and all(_session().owner(item) == config.host.name for item in found)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    return compared(op, left, right)
 
 
 @pytest.hookimpl(wrapper=True)
