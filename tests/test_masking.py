@@ -407,7 +407,7 @@ def test_a_secret_that_pytest_cuts_is_not_shown_in_part(
     checks: list[Check] = []
     plugin = Plugin({}, context(Path("site.yml")), checks.append)
     plugin._checks = _Anything()
-    file = tmp_path / "test_app.py"
+    file = tmp_path / f"test_cut_{alone}_{threads}.py"  # Python keeps a module of the same name
     file.write_text(_CUT.format(long=LONG))
     words = [str(file), "-q", "-rs", "-c", "/dev/null", f"--rootdir={tmp_path}", f"--junitxml={tmp_path}/junit.xml"]
     words += ["--import-mode=importlib", "--tb=short", "-p", "no:cacheprovider", "-p", "no:pytest11.testinfra"]
