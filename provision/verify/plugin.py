@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ class Plugin:
     ) -> None:
         self.subjects, self.context, self.on_check, self.forks = subjects, context, on_check, forks
         self._outcomes: dict[str, Future[None]] = {}
+        #: of each host's last check: the end of the host's clean-up
+        self._cleaned: dict[str, Future[None]] = {}
         self._checks: dict[str, tuple[str, str]] = {}
         self._pool: ThreadPoolExecutor | None = None
 
@@ -99,6 +102,7 @@ class Plugin:
             return
         self._pool = ThreadPoolExecutor(max_workers=min(self.forks, len(by_host)), thread_name_prefix="verify")
         for host, items in by_host.items():
+            self._cleaned[items[-1].nodeid] = Future()
             self._pool.submit(self._probe, host, items)
 
     def pytest_sessionfinish(self) -> None:
@@ -108,18 +112,31 @@ class Plugin:
 
     def _probe(self, host: str, items: list[pytest.Function]) -> None:
         subject = self.subjects[host]
-        given: dict[str, Any] = {"host": subject.target, "spec": plain(subject.config)}
+        given: dict[str, Any] = {"host": subject.target}
         for item in items:
-            values = {**item.callspec.params, **given}
             try:
+                if "spec" not in given:
+                    given["spec"] = plain(subject.config)
+                values = {**item.callspec.params, **given}
                 item.obj(**{name: values[name] for name in item._fixtureinfo.argnames})
             except BaseException as error:  # passed to pytest, skips and failures alike
                 self._outcomes[item.nodeid].set_exception(error)
             else:
                 self._outcomes[item.nodeid].set_result(None)
-        for module in dict.fromkeys(item.module for item in items):
-            if (after := getattr(module, "after", None)) is not None:
-                after(subject.target)
+        try:
+            with ExitStack() as stack:  # calls each of them, also where one fails
+                for module in dict.fromkeys(item.module for item in items):
+                    if (after := getattr(module, "after", None)) is not None:
+                        stack.callback(after, subject.target)
+        except BaseException as error:  # passed to pytest as well
+            self._cleaned[items[-1].nodeid].set_exception(error)
+        else:
+            self._cleaned[items[-1].nodeid].set_result(None)
+
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        """A clean-up that failed is an error of the host's last check."""
+        if (cleaned := self._cleaned.get(item.nodeid)) is not None:
+            cleaned.result()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
