@@ -7,7 +7,10 @@ import grp
 import os
 import pwd
 import re
+import shutil
+import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -935,6 +938,58 @@ def test_services_as_openrc_records_them(shell: list[str], tmp_path: Path) -> No
         "idle": ("loaded", "inactive", "disabled", "0"),
         "nobody": ("not-found", "inactive", "disabled", "0"),
     }
+
+
+@each_shell
+@pytest.mark.parametrize("program", ["dockerd", "dockerd (deleted)", "sleep", "a user's dockerd"])
+def test_only_a_dockerd_of_roots_is_the_process_of_dockers_pid_file(
+    shell: list[str], tmp_path: Path, program: str
+) -> None:
+    """A dockerd that was killed leaves its pid file, and any user's process may have its number later."""
+    if os.getuid() != 0:
+        pytest.skip("a process of root's takes root")
+    place = Path(tempfile.mkdtemp(prefix="provision-", dir="/var/lib"))  # pytest's directory is for root only
+    place.chmod(0o755)
+    copied = place / ("sleep" if program == "sleep" else "dockerd")
+    copied.write_bytes(Path("/bin/sleep").read_bytes())
+    copied.chmod(0o755)
+    account = pwd.getpwnam("daemon").pw_uid if program.startswith("a user") else 0
+    (tmp_path / "prelude.sh").write_text(
+        (SH / "prelude.sh").read_text().replace("/run/docker.pid", f"{tmp_path}/docker.pid")
+    )
+    with subprocess.Popen([copied, "60"], user=account, cwd="/") as process:
+        try:
+            if program.endswith("(deleted)"):
+                copied.unlink()
+            (tmp_path / "docker.pid").write_text(str(process.pid))  # dockerd writes no newline
+            frames, done = run(shell, [str(tmp_path / "prelude.sh")], 'engine_process\nemit engine "${process_id%%:*}"')
+            expected = str(process.pid) if program.startswith("dockerd") else ""
+            assert frames == [("engine", expected)], done.stderr
+        finally:
+            process.kill()
+            shutil.rmtree(place)
+
+
+@each_shell
+def test_a_users_stopped_process_with_the_number_of_a_dead_dockerd_does_not_end_a_look(
+    shell: list[str], tmp_path: Path
+) -> None:
+    if os.getuid() != 0:
+        pytest.skip("a process of another account takes root")
+    for name in ("prelude.sh", "look/docker.sh"):
+        moved = (SH / name).read_text().replace("/run/docker.pid", f"{tmp_path}/docker.pid")
+        (tmp_path / Path(name).name).write_text(moved)
+    stub(tmp_path / "bin", "docker", "exit 1")
+    with subprocess.Popen(["/bin/sleep", "60"], user=pwd.getpwnam("daemon").pw_uid, cwd="/") as process:
+        try:
+            (tmp_path / "docker.pid").write_text(f"{process.pid}\n")
+            process.send_signal(signal.SIGSTOP)
+            os.waitpid(process.pid, os.WUNTRACED)
+            files = [str(tmp_path / "prelude.sh"), str(tmp_path / "docker.sh")]
+            frames, done = run(shell, files, "at look_docker image app -", path=tmp_path / "bin")
+            assert ("docker", "daemon") in frames, done.stderr
+        finally:
+            process.kill()
 
 
 #: apk-info(8) and apk-policy(8), in the words of wiki.alpinelinux.org/wiki/Alpine_Package_Keeper.

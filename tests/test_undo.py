@@ -376,10 +376,18 @@ def test_a_later_run_ends_the_programs_of_a_dead_run_and_not_those_of_another_se
 
 
 @each_shell
+@pytest.mark.parametrize("script", [False, True], ids=["dpkg", "a script of this name"])
 @pytest.mark.parametrize("touched", [True, False], ids=["a run that changes packages", "another run"])
-def test_a_package_manager_of_a_killed_job_is_not_killed(shell: list[str], tmp_path: Path, touched: bool) -> None:
+def test_a_package_manager_of_a_killed_job_is_not_killed(
+    shell: list[str], tmp_path: Path, touched: bool, script: bool
+) -> None:
+    """The process of a script has the name of its file: that of /etc/init.d/dpkg is no package manager."""
     (tmp_path / "run").mkdir()
-    (tmp_path / "dpkg").symlink_to(shutil.which("sleep") or "")
+    sleep = shutil.which("sleep") or ""
+    if script:
+        stub(tmp_path, "dpkg", f"{sleep} 600; :")
+    else:
+        shutil.copy(sleep, tmp_path / "dpkg")
     patience = ""
     if touched:
         (tmp_path / "run/touched").write_text("package -\n")
@@ -393,7 +401,7 @@ def test_a_package_manager_of_a_killed_job_is_not_killed(shell: list[str], tmp_p
     frames, done = run(shell, FILES, lines, frame="fix.sh")
     assert frames[-1] == ("end",), done.stderr
     said = tmp_path / "run/undo.left"
-    if touched:
+    if touched and not script:
         assert [frame[1].partition(" ")[0] for frame in frames if frame[0] == "left"] == ["dpkg"]
         assert said.read_text().startswith("dpkg (pid ")
     else:

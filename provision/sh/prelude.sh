@@ -134,6 +134,32 @@ process() { # PID -> process_id, empty when there is none
     process_id="$process_pid:${20}"
 }
 
+# The daemon that /run/docker.pid names. A daemon that was killed leaves the file, and then any user's process may get the
+# number, also one of a set-user-ID program of root's. So the process is root's, and its program is dockerd.
+engine_process() { # -> process_pid, process_id; process_id is empty when none runs
+    engine_pid='' process_id=
+    { IFS= read -r engine_pid </run/docker.pid || [ -n "$engine_pid" ]; } 2>/dev/null || :
+    ! engine_is "$engine_pid" || process "$engine_pid"
+}
+
+engine_is() { # PID: the name of the program is asked for only where none of the usual files is it (no fork)
+    # -O and -ef are POSIX since 2024, and older dash, bash and busybox have them.
+    # shellcheck disable=SC3067
+    case $1 in
+        '' | *[!0-9]*) return 1 ;;
+        *) [ -O "/proc/$1" ] || return 1 ;;
+    esac
+    for engine_file in /usr/bin/dockerd /usr/sbin/dockerd /usr/local/bin/dockerd; do
+        # shellcheck disable=SC3013
+        [ ! "/proc/$1/exe" -ef "$engine_file" ] || return 0
+    done
+    # "/usr/bin/dockerd (deleted)" after an upgrade; distributions have dockerd-current and dockerd-ce.
+    case $(exec readlink -- "/proc/$1/exe" 2>/dev/null 3>&-) in
+        */dockerd*) return 0 ;;
+    esac
+    return 1
+}
+
 process_stopped() { # PID: by a signal (proc(5), state T); it answers nothing until SIGCONT
     stat_read "/proc/$1/stat" || return 1
     case ${process_stat##*) } in T*) ;; *) return 1 ;; esac

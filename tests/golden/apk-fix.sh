@@ -1,9 +1,9 @@
 provision_main() {
 # environment.sh ec498deaf5e4
-# prelude.sh 2b74ce2a69c6
+# prelude.sh 62edb59a73f6
 # resources/access.sh (look) 578e4980f543
 # look/containers.sh ac015fc0dfa8
-# look/docker.sh 14e85940da6c
+# look/docker.sh 74ff46da7996
 # look/engine.sh 4f2e4ccffd8e
 # look/files.sh 8e95c36a0792
 # resources/hostname.sh (look) d36472d69004
@@ -11,17 +11,17 @@ provision_main() {
 # look/pkg_apk.sh 4ea0a25a85c4
 # look/services.sh df3f82dffcbf
 # resources/store.sh (look) c195af7b9117
-# look/svc_openrc.sh 673d13b55555
+# look/svc_openrc.sh 9283e683462c
 # resources/sysctl.sh (look) 41e1bdc18c75
 # resources/user.sh (look) 0445e511ee33
-# fix/engine.sh 332b085f9af6
+# fix/engine.sh 1c763af4db93
 # fix/files.sh e6ab1c692f55
-# fix/health.sh dd74009d3a93
+# fix/health.sh fc1f63479680
 # resources/hostname.sh (fix) 2ee185028beb
 # fix/pkg_apk.sh 5525d3e8730c
 # fix/place.sh 314bbe523c4e
 # fix/progress.sh 9d0a03b56350
-# fix/restore.sh b0f6ebb7c90e
+# fix/restore.sh cc442e222c68
 # fix/services.sh d2d07df2cb2a
 # fix/svc_openrc.sh 0f3dc5ae9fe8
 # resources/sysctl.sh (fix) ca4c4d5a9f89

@@ -1,8 +1,8 @@
 provision_main() {
 # environment.sh ec498deaf5e4
-# prelude.sh 2b74ce2a69c6
+# prelude.sh 62edb59a73f6
 # resources/access.sh (look) 578e4980f543
-# look/docker.sh 14e85940da6c
+# look/docker.sh 74ff46da7996
 # look/engine.sh 4f2e4ccffd8e
 # look/files.sh 8e95c36a0792
 # resources/hostname.sh (look) d36472d69004
@@ -74,7 +74,7 @@ dnf | yum | zypper)
 esac
 case $family in
 apt-openrc | apk)
-# look/svc_openrc.sh 673d13b55555
+# look/svc_openrc.sh 9283e683462c
 ;;
 esac
 case $family in

@@ -39,9 +39,8 @@ daemon_check() { # FILE
 
 daemon_flags() { # -> daemon_words, of the running daemon; none where none runs
     daemon_words=
-    process_pid=
-    { IFS= read -r process_pid </run/docker.pid || [ -n "$process_pid" ]; } 2>/dev/null || :
-    if [ -n "$process_pid" ] && [ -r "/proc/$process_pid/cmdline" ]; then
+    engine_process
+    if [ -n "$process_id" ] && [ -r "/proc/$process_pid/cmdline" ]; then
         daemon_words=$(tr '\0' ' ' <"/proc/$process_pid/cmdline")
         daemon_words=${daemon_words#* }
     fi

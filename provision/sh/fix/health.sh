@@ -83,9 +83,7 @@ health_steady() { # SECONDS
 }
 
 health_daemon() { # -> process_id; one whose pid file is elsewhere can only be asked
-    health_pid=
-    { IFS= read -r health_pid </run/docker.pid || [ -n "$health_pid" ]; } 2>/dev/null || :
-    process "$health_pid"
+    engine_process
     [ -n "$process_id" ] || docker version >/dev/null 2>&1 3>&-
 }
 

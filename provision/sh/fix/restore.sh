@@ -333,10 +333,23 @@ session_runs() { # SESSION [RUN]
         [ -z "$session_manager" ] || continue
         session_who="$session_name (pid ${session_stat%% *})"
         case $session_name in
-            apt-get | dpkg* | dnf* | yum | rpm | zypper | apk | pacman) ! was_touched package - || session_manager=yes ;;
+            apt-get | dpkg* | dnf* | yum | rpm | zypper | apk | pacman)
+                ! was_touched package - || ! session_managing "${session_stat%% *}" || session_manager=yes
+                ;;
         esac
     done
     [ -n "$session_all" ]
+}
+
+# A script has the name of its own file: /etc/init.d/dpkg, which openrc-run runs, is a service's. dnf and yum are scripts
+# of Python. A program that was upgraded has " (deleted)" after its path.
+session_managing() { # PID
+    managing_exe=$(exec readlink -- "/proc/$1/exe" 2>/dev/null) || return 0
+    managing_exe=${managing_exe% (deleted)}
+    case ${managing_exe##*/} in
+        apt-get | dpkg* | dnf* | python* | platform-python* | rpm | zypper | apk | pacman) return 0 ;;
+    esac
+    return 1
 }
 
 # The second line of defence: a job that was rolled back does nothing more.

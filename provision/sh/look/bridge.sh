@@ -2,9 +2,8 @@
 # Forks: one, where docker runs. Only run where an address of its bridge is declared.
 
 look_bridge() { # NAME
-    bridge_pid='' bridge_text=
-    { IFS= read -r bridge_pid </run/docker.pid || [ -n "$bridge_pid" ]; } 2>/dev/null || :
-    process "$bridge_pid"
+    bridge_text=
+    engine_process
     if [ -z "$process_id" ]; then
         emit bridge "$1" off ''
     elif bridge_text=$(exec ip -o -4 address show dev "$1" 2>/dev/null 3>&-); then

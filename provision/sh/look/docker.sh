@@ -24,10 +24,9 @@ look_docker() { # (KIND NAME SECRETS)...: SECRETS are names of variables, ",A,B,
     docker_network=$docker_network${manifests_network-}
     # A request may start a daemon by its socket; the daemon's pid file shows whether one runs.
     [ -e /run/docker.pid ] || return 0
-    docker_pid=
-    { IFS= read -r docker_pid </run/docker.pid || [ -n "$docker_pid" ]; } 2>/dev/null || :
-    ! process_stopped "$docker_pid" || fail "dockerd (pid $docker_pid) is stopped by a signal and does not answer;" \
-        "run on the host: kill -CONT $docker_pid"
+    engine_process
+    [ -z "$process_id" ] || ! process_stopped "$process_pid" ||
+        fail "dockerd (pid $process_pid) is stopped by a signal and does not answer; run on the host: kill -CONT $process_pid"
     emit docker daemon
     docker_ask image '{"Id":{{json .Id}},"RepoTags":{{json .RepoTags}},"RepoDigests":{{json .RepoDigests}},"Config":{{json .Config}},"Layers":{{json .RootFS.Layers}}}' \
         "$docker_image"

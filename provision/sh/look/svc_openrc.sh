@@ -43,6 +43,7 @@ openrc_pid() { # UNIT -> query_pid (0: none runs); openrc_daemon: whether there 
         esac
         IFS= read -r openrc_text <"$openrc_file" || [ -n "$openrc_text" ] || continue
         process "$openrc_text"
+        [ "$openrc_file" != /run/docker.pid ] || engine_is "$openrc_text" || process_id=
         if [ -n "$process_id" ]; then
             query_pid=$openrc_text
             return 0
