@@ -116,12 +116,8 @@ def _private(path: Path, passphrase: str | None) -> PKey:
     with limits.opened(path) as file:
         stat, data = os.fstat(file.fileno()), limits.content(path, file)
     if b"PRIVATE KEY" in data and stat.st_uid == os.getuid() and stat.st_mode & 0o077:
-        raise Unprotected(
-            f"{path} is not used: other accounts can read it (mode {stat.st_mode & 0o7777:04o})",
-            where=Where(path, 1),
-            key="ansible_ssh_private_key_file",
-            hint=f"chmod 600 {path}",
-        )
+        said = f"{path} is not used: other accounts can read it (mode {stat.st_mode & 0o7777:04o})"
+        raise Unprotected(said, where=Where(path, 1), key="ansible_ssh_private_key_file", hint=f"chmod 600 {path}")
     password = None if passphrase is None else passphrase.encode()
     load = load_ssh_private_key if b"BEGIN OPENSSH PRIVATE KEY" in data else load_pem_private_key
     try:

@@ -69,7 +69,6 @@ class Transport:
         self._keys = Keys(self.prompter)
         self._jumps = Jumps(self._open)
         self._targets: dict[Login, Target] = {}
-        self._algorithms: dict[int, Algorithms] = {}
 
     @property
     def notes(self) -> list[str]:

@@ -90,9 +90,6 @@ def expanded(name: str) -> Path:
     return Path(os.path.expanduser(name))
 
 
-SYSTEM_FILE = Path("/etc/ssh/ssh_config")
-
-
 class Resolved(Struct, frozen=True):
     """ssh's answer for one host: option in lower case -> its values, in ssh's order.
 
