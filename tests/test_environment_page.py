@@ -33,7 +33,7 @@ VARIABLE_NAMES = {
     ("text/sandbox/lookups.py", "_env"),
     ("secrets/secret.py", "_reader"),
     ("secrets/redaction.py", "_node"),
-    ("transport/tokens.py", "one"),  # the name is in ssh's configuration
+    ("transport/ssh_config.py", "one"),  # the name is in ssh's configuration
     ("transport/target.py", "_agent"),
 }
 

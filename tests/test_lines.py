@@ -75,7 +75,10 @@ def test_a_journal_is_read_to_its_end(tmp_path: Path, character: str) -> None:
     playbook = tmp_path / "site.yml"
     begun(playbook, "20260101T000000-aaaaaaaa", ["web1"])
     path = folder(playbook) / "20260101T000000-aaaaaaaa/events.jsonl"
-    events = [{"event": "note", "text": character}, {"event": "host.done", "host": "web1", "status": "ok"}]
+    events = [
+        {"event": "note", "host": "web1", "text": character},
+        {"event": "host.done", "host": "web1", "status": "ok"},
+    ]
     path.write_text("".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events))
     assert "web1" in read(path.parent).ended
 

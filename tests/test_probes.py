@@ -20,7 +20,7 @@ _SUITE = """\
 def test_one(host, spec): pass
 def test_two(host): pass
 def after(host):
-    host.cleaned.append(__name__)
+    host.cleaned.append({name!r})
     {end}
 """
 
@@ -28,9 +28,10 @@ def after(host):
 def checked(folder: Path, source: Any = None, **ends: str) -> tuple[list[Check], list[str], str]:
     """Run a suite for each name with this end of its ``after``. Returns the checks, the suites that were cleaned up,
     and the JUnit report."""
-    files = [folder / f"test_{name}.py" for name in ends]
-    for file, end in zip(files, ends.values(), strict=True):
-        file.write_text(_SUITE.format(end=end))
+    # Python keeps a module of the same name, also after pytest's end.
+    files = [folder / f"test_{name}_{folder.name}.py" for name in ends]
+    for file, (name, end) in zip(files, ends.items(), strict=True):
+        file.write_text(_SUITE.format(name=name, end=end))
     target: Any = SimpleNamespace(cleaned=[])
     config: Any = SimpleNamespace(source=source or {}, plays=[SimpleNamespace(verify=files)])
     context: Any = None
@@ -47,7 +48,7 @@ def checked(folder: Path, source: Any = None, **ends: str) -> tuple[list[Check],
 
 def test_a_clean_up_that_fails_is_a_failed_check(tmp_path: Path) -> None:
     checks, cleaned, report = checked(tmp_path, first="raise RuntimeError('left: \\x1b[31m c0ffee')", second="pass")
-    assert sorted(cleaned) == ["test_first", "test_second"], "each suite is cleaned up, also where one fails"
+    assert sorted(cleaned) == ["first", "second"], "each suite is cleaned up, also where one fails"
     failed = [check for check in checks if check.outcome == "failed"]
     assert [(check.host, check.message) for check in failed] == [("web1", "RuntimeError: left: \\x1b[31m c0ffee")]
     assert 'errors="1"' in report
@@ -56,7 +57,7 @@ def test_a_clean_up_that_fails_is_a_failed_check(tmp_path: Path) -> None:
 
 def test_a_clean_up_that_works_adds_no_check(tmp_path: Path) -> None:
     checks, cleaned, _ = checked(tmp_path, first="pass")
-    assert cleaned == ["test_first"]
+    assert cleaned == ["first"]
     assert [(check.outcome, check.message) for check in checks] == [("passed", "")] * 2
 
 
@@ -64,4 +65,4 @@ def test_a_spec_that_is_no_json_fails_each_check(tmp_path: Path) -> None:
     """pytest would wait without limit for the outcomes of a thread that has ended."""
     checks, cleaned, _ = checked(tmp_path, {"built": date(2024, 1, 1)}, first="pass")
     assert [check.outcome for check in checks] == ["failed", "failed"]
-    assert cleaned == ["test_first"]
+    assert cleaned == ["first"]

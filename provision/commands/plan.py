@@ -44,8 +44,8 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         from provision.secrets.private_file import check_private
 
-        check_private(args.out)
         writable(args.out)
+        check_private(args.out)
     plans = None if args.out is None else _Plans(args)
     status = _plan(args, plans)
     if plans is not None and status != 1:
