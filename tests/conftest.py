@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from provision import limits
 from provision.catalog import Options
 from provision.errors import all_of
 from provision.inventory import Inventory, program
@@ -15,7 +16,7 @@ from provision.load import Loaded, check
 from provision.project.host_config import HostConfig, context, declare
 from provision.project.playbook import read_playbook
 from provision.secrets import secret
-from provision.text import limits, yamlfile
+from provision.text import yamlfile
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -22,7 +22,7 @@ PACKAGE = ROOT / "provision"
 #: no cycle. A name is a package or a module directly in ``provision/``.
 LAYERS = [
     ("errors", "lines", "model", "visible", "whole_file"),
-    ("explanations",),
+    ("explanations", "limits"),
     ("secrets",),
     ("text",),
     ("distros",),

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from provision import limits
 from provision.inventory import config
-from provision.text import limits
 
 ROOT = Path(__file__).parent.parent
 CODE = ROOT / "provision"
@@ -23,7 +23,7 @@ HOOKS, LIBRARIES = "## Passed to commands of a rollout", "Libraries and programs
 READERS = ("get", "path_of", "paths", "words", "flag")
 #: Functions that read a variable whose name is a value. The comment says where its name comes from.
 VARIABLE_NAMES = {
-    ("text/limits.py", "of"),  # limits.ALL
+    ("limits.py", "of"),  # limits.ALL
     ("inventory/config.py", "get"),  # READERS, and _LOGIN
     ("inventory/config.py", "login"),  # _LOGIN
     ("inventory/config.py", "_not_followed"),  # _NOT_FOLLOWED

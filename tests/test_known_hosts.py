@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from provision import limits
 from provision.errors import SpecError
-from provision.text import limits
 from provision.transport import credentials, host_keys, known_hosts
 from provision.transport.prompter import Prompter
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from provision import limits
 from provision.errors import SpecError, UsageError
 from provision.inventory import Inventory
 from provision.inventory.tree import expand
 from provision.lint.daemon_file import lint_text
 from provision.project.dependencies import images
-from provision.text import limits
 from provision.text.yamlfile import Reader, bounded, closest, load
 from tests.conftest import Project
 

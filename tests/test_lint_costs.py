@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from provision import limits
 from provision.lint import loose_json
 from provision.lint.daemon_file import lint_text
 from provision.lint.finding import Finding
-from provision.text import limits
 
 FILE = Path("daemon.json")
 DIGITS = "1" * 5000

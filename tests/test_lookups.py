@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from provision import limits
 from provision.errors import SpecError
 from provision.inventory.vault import Source, Vault
 from provision.secrets import secret
-from provision.text import limits
 from provision.text.expressions import Costly, counted
 from tests.conftest import Project
 from tests.test_vault import PASSWORD, encrypted

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from provision import limits
 from provision.errors import SpecError, Where
 from provision.secrets import secret
-from provision.text import limits
 from provision.text.render import Scope, Templates
 from provision.text.sandbox.ansible_data import STRUCTURAL
 from provision.text.sandbox.ansible_filters import FILTERS, TESTS

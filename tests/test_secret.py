@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import base64
+import os
 import pickle
 import subprocess
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
+import pyrage
 import pytest
 
+from provision import limits
 from provision.distros import platform
-from provision.errors import SpecError, Where
+from provision.errors import SpecError, UsageError, Where
 from provision.model import Call, Plan
 from provision.remote.script import job_script, submit_script
 from provision.remote.transaction import Step, Work
@@ -57,6 +61,47 @@ def test_each_source_of_a_secret_is_read(tmp_path: Path, monkeypatch: pytest.Mon
     here = tmp_path / "site.yml"
     for given in ({"env": "HUSH"}, {"file": "plain"}, {"age": "sealed"}, armoured):
         assert secret.reveal(f"a {declared(given, here)} b") == f"a {HUSH} b"
+
+
+@pytest.fixture
+def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    made = pyrage.x25519.Identity.generate()
+    (tmp_path / "identity").write_text(f"{made}\n")
+    monkeypatch.setenv("PROVISION_IDENTITY", str(tmp_path / "identity"))
+    return made.to_public()
+
+
+@pytest.mark.parametrize("armoured", [False, True])
+def test_a_header_of_an_age_file_is_bounded(key: Any, armoured: bool) -> None:
+    """Decryption of a file with 60,000 recipients did not end in a quarter of an hour."""
+    for recipients in (1, 300):
+        made = bytes(pyrage.encrypt(HUSH.encode(), [key] * recipients, armored=armoured))
+        assert secret.decrypted(made) == HUSH
+    stanza = "-> X25519 " + "A" * 43 + "\n" + "B" * 43 + "\n"
+    made = ("age-encryption.org/v1\n" + stanza * 60_000 + "--- " + "C" * 43 + "\n").encode()
+    if armoured:
+        made = f"{secret.ARMOUR}\n".encode() + base64.encodebytes(made) + b"-----END AGE ENCRYPTED FILE-----\n"
+    with pytest.raises(UsageError, match="its header has more than 64 KiB"):
+        secret.decrypted(made)
+
+
+@pytest.mark.parametrize("kind", ["file", "age"])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("pipe", "is a pipe, not a file"),
+        ("large", "has more than .* bytes"),
+        ("/dev/zero", "has more than .* bytes"),
+        ("a\0b", "site.yml:3: can't be read: embedded null byte"),
+        ("\ud800", "site.yml:3: can't be read: 'utf-8' codec"),
+    ],
+)
+def test_a_secret_is_not_read_without_a_limit(key: Any, tmp_path: Path, kind: str, name: str, message: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large").touch()
+    os.truncate(tmp_path / "large", limits.FILE.default + 1)
+    with pytest.raises(SpecError, match=message):
+        secret.reveal(declared({kind: name}, tmp_path / "site.yml"))
 
 
 def test_an_ssh_key_decrypts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import cast
 import msgspec
 import pytest
 
-from provision import distros, tasks
+from provision import distros, limits, tasks
 from provision.catalog import Options, check_catalogs, compile_catalog, compile_catalogs
 from provision.catalog.context import CompileContext
 from provision.errors import SpecError
@@ -26,7 +26,6 @@ from provision.resources.hostname import Hostname
 from provision.secrets import secret
 from provision.spec import Spec
 from provision.spec.validate import validate
-from provision.text import limits
 from provision.text.render import Fixed, Scope
 from provision.text.yamlfile import Map, Seq, Unsafe
 from tests.conftest import Project

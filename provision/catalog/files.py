@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from provision import limits
 from provision.catalog.context import CompileContext
 from provision.errors import Where
 from provision.model import Resource
@@ -16,7 +17,6 @@ from provision.resources.file import File, NoFile
 from provision.secrets import secret
 from provision.secrets.authority import Wanted, ca_file, leaf_files
 from provision.secrets.secret import marked, whole
-from provision.text import limits
 from provision.text.yamlfile import locate
 
 #: The largest file that is sent inside a script, in bytes. A larger file belongs into a package or an image.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from provision import limits
 from provision import spec as declared
 from provision.catalog.context import CompileContext
 from provision.engine import daemon_json
@@ -27,7 +28,6 @@ from provision.resources.obstacle import Obstacle
 from provision.resources.service import Service
 from provision.resources.unit_file import UnitFile
 from provision.spec import Build, Image
-from provision.text import limits
 from provision.text.formats import DOTENV, VARIABLE
 
 

@@ -115,8 +115,8 @@ def _checked(file: Path, args: argparse.Namespace, engine: Version) -> list[Find
 
 
 def _daemon_json(file: Path, args: argparse.Namespace, engine: Version) -> list[Finding]:
+    from provision import limits
     from provision.lint.daemon_file import lint_text
-    from provision.text import limits
 
     limits.confine([] if args.trusted or file == _STANDARD_INPUT else [file])
     if args.fix:
@@ -128,9 +128,9 @@ def _daemon_json(file: Path, args: argparse.Namespace, engine: Version) -> list[
 
 def _fixed(file: Path, args: argparse.Namespace, engine: Version) -> list[Finding]:
     """Correct a file and return the remaining findings. Lines keep their line endings."""
+    from provision import limits
     from provision.lint import fix
     from provision.lint.daemon_file import lint_text
-    from provision.text import limits
 
     standard = file == _STANDARD_INPUT
     before = limits.standard_input() if standard else limits.exact_text(file)

@@ -283,10 +283,10 @@ def _seconds(text: str) -> float:
 def reading(args: argparse.Namespace, untrusted: Path | None = None) -> Reading:
     """How the inventory is read; from now on values of Ansible Vault can be decrypted. No program of the project of an
     ``untrusted`` playbook is run, and provision reads neither the environment nor files outside the project."""
+    from provision import limits
     from provision.inventory import config, vault
     from provision.inventory.sources import Reading
     from provision.secrets import secret
-    from provision.text import limits
     from provision.text.render import shipped
 
     given = [Path(word) for word in args.inventory or ()]
@@ -311,8 +311,8 @@ def extra_vars(words: list[str]) -> Map:
 
     Raises a :class:`~provision.errors.ProvisionError` for any other form, and for the token of a secret.
     """
+    from provision import limits
     from provision.secrets import secret
-    from provision.text import limits
     from provision.text.merge import refine
     from provision.text.yamlfile import Map, Reader, check_names, load
 

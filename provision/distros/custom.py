@@ -12,10 +12,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from provision import limits
 from provision.distros import find, newest, rows
 from provision.distros.table import Distribution, number
 from provision.errors import SpecError, Where
-from provision.text import limits
 from provision.text.yamlfile import Map, load, nearest
 
 FILE = "distributions.yml"

@@ -16,9 +16,9 @@ from pathlib import Path
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from provision import limits
 from provision.errors import Note, SpecError, Where
 from provision.lines import lines_of
-from provision.text import limits
 from provision.text.expressions import Costly, bounded
 from provision.text.yamlfile import Map
 

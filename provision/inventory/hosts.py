@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 
+from provision import limits
 from provision.errors import Note, SpecError, Where
 from provision.inventory import sources
 from provision.inventory.login import Logins, login
@@ -18,7 +19,6 @@ from provision.inventory.patterns import select
 from provision.inventory.sources import Given, Reading
 from provision.inventory.tree import Tree
 from provision.model import Host
-from provision.text import limits
 from provision.text.merge import refine
 from provision.text.render import Scope
 from provision.text.yaml_hints import wide

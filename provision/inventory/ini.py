@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from provision import limits
 from provision.errors import SpecError, Where
 from provision.inventory.tree import Tree, set_all, valid_group
 from provision.lines import lines_of
-from provision.text import limits
 from provision.text.yamlfile import Map, check_key, nearest, plain, sealed
 
 _SECTION = re.compile(r"\[([^:\]\s]+)(?::(\w+))?\]\s*(?:#.*)?")

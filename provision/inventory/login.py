@@ -10,11 +10,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from provision import limits
 from provision.errors import Note, SpecError, Where
 from provision.inventory import ssh_words
 from provision.model import ANSWER_LIMIT, Login
 from provision.secrets.secret import holds, reveal
-from provision.text import limits
 from provision.text.render import Scope
 from provision.text.yamlfile import REACHING, Map
 

@@ -12,10 +12,10 @@ import fnmatch
 import re
 from pathlib import Path
 
+from provision import limits
 from provision.errors import SpecError, Where
 from provision.inventory.tree import Tree, is_address
 from provision.lines import lines_of
-from provision.text import limits
 from provision.text.expressions import Costly, bounded
 from provision.text.yamlfile import nearest
 

@@ -9,11 +9,11 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from provision import limits
 from provision.errors import UsageError
 from provision.inventory import bounded
 from provision.lines import lines_of, words_of
 from provision.secrets import secret
-from provision.text import limits
 
 #: The programs that this run has started, and the files that it gave them -> SHA-256; empty for a program on PATH.
 _started: dict[str, str] = {}

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from provision import limits
 from provision.errors import Note, ProvisionError, SpecError, UsageError, Where
 from provision.inventory import config as configs
 from provision.inventory import mapping
@@ -18,7 +19,6 @@ from provision.inventory.config import Config
 from provision.inventory.tree import Tree
 from provision.lines import lines_of
 from provision.secrets import secret
-from provision.text import limits
 from provision.text.yamlfile import Map, Reader, load, plain
 
 DEFAULT = "inventory"

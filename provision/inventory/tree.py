@@ -15,8 +15,8 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from provision import limits
 from provision.errors import Note, SpecError, Where
-from provision.text import limits
 from provision.text.merge import refine
 from provision.text.yamlfile import Map
 

@@ -20,12 +20,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from provision import limits
 from provision.errors import SpecError, UsageError, Where
 from provision.inventory import config
 from provision.inventory.config import Config
 from provision.inventory.program import typed
 from provision.secrets import secret
-from provision.text import limits
 
 DEFAULT = "default"
 _PROMPTS = ("prompt", "prompt_ask_vault_pass")

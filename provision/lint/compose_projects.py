@@ -10,12 +10,12 @@ from typing import Any
 
 from msgspec import Struct
 
+from provision import limits
 from provision.errors import SpecError, Where
 from provision.lint.finding import Finding
 from provision.lint.rules import finding
 from provision.project import dependencies
 from provision.project.host_config import Context, HostConfig
-from provision.text import limits
 from provision.text.yamlfile import Map, Seq, locate, untyped
 
 

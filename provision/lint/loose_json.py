@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from provision import limits
 from provision.errors import Where
 from provision.lines import lines_of
-from provision.text import limits
 from provision.text.yamlfile import Map, Seq
 
 Kind = Literal["syntax", "empty", "rest", "mark"]

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from provision import limits
 from provision.engine.keys import NEWEST, version
 from provision.errors import SpecError, Where
 from provision.lines import lines_of
@@ -28,7 +29,6 @@ from provision.lint.finding import Finding
 from provision.lint.reading import Target, daemon_of
 from provision.lint.rules import RULES, finding
 from provision.project.host_config import Context, HostConfig
-from provision.text import limits
 from provision.text.yamlfile import Map, Seq, nearest
 
 _IGNORE = re.compile(r"#\s*provision:\s*ignore=(\w+(?:\s*,\s*\w+)*)")

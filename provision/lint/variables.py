@@ -6,13 +6,13 @@ import difflib
 from collections.abc import Iterator
 from pathlib import Path
 
+from provision import limits
 from provision.errors import SpecError
 from provision.inventory.login import VARIABLES
 from provision.lint.finding import Finding
 from provision.lint.rules import NAMES, finding
 from provision.project.host_config import HostConfig
 from provision.secrets import secret
-from provision.text import limits
 from provision.text.yamlfile import closest, nearest
 
 _PREFIXES = ("ansible", "provision")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from provision import limits
 from provision.distros import Distribution
 from provision.errors import SpecError, UsageError, Where, all_of
 from provision.inventory import Inventory
@@ -21,7 +22,6 @@ from provision.project.playbook import Play
 from provision.project.rollout_options import RolloutOptions
 from provision.spec import Spec
 from provision.spec.validate import misread, validate, validate_field
-from provision.text import limits
 from provision.text.merge import refine, unite
 from provision.text.render import Fixed, Scope, Templates
 from provision.text.yamlfile import Map, Seq

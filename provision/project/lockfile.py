@@ -15,9 +15,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from provision import limits
 from provision.errors import SpecError, UsageError, Where
 from provision.model import Platform
-from provision.text import limits
 from provision.text.yamlfile import Map, load
 from provision.visible import line
 from provision.whole_file import write_whole

@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from provision import limits
 from provision.engine.keys import Key, keys
 from provision.errors import SpecError, Where
 from provision.project.rollout_options import RolloutOptions
 from provision.secrets.secret import holds
 from provision.spec import Spec
 from provision.spec.validate import validate
-from provision.text import limits
 from provision.text.yaml_hints import wide
 from provision.text.yamlfile import Map, Reader, Seq, check_names, closest, load, nearest
 

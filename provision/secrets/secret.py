@@ -38,6 +38,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from provision import limits
 from provision.errors import SpecError, UsageError, Where
 from provision.lines import lines_of
 from provision.model import Salt, Withheld
@@ -67,6 +68,8 @@ _SHORTEST_LINE = 8
 _SHORTEST_PART = 6
 _ARMOUR_LINE = re.compile("-----(BEGIN|END) [A-Z0-9 ]+-----")
 ARMOUR = "-----BEGIN AGE ENCRYPTED FILE-----"
+#: The most bytes of an age file before its payload: more than 300 recipients.
+_HEADER = 64 * 1024
 
 
 class Secret:
@@ -133,6 +136,8 @@ class Secret:
             raise SpecError(f"can't be read: {error.strerror}: {error.filename}", where=self.where) from None
         except UnicodeDecodeError:
             raise SpecError("does not hold UTF-8 text", where=self.where) from None
+        except ValueError as error:  # the name has a zero byte or half of a surrogate pair
+            raise SpecError(f"can't be read: {error}", where=self.where) from None
         except UsageError as error:
             raise SpecError(str(error), where=self.where) from None
 
@@ -239,9 +244,9 @@ def _reader(given: object, where: Where) -> Callable[[], str]:
             _FROM_ENVIRONMENT.add(value)
             return lambda: os.environ[value]
         if isinstance(value, str) and kind == "file":
-            return lambda: re.sub(r"\r?\n\Z", "", (folder / value).read_bytes().decode("utf-8"))
+            return lambda: re.sub(r"\r?\n\Z", "", limits.whole(folder / value).decode("utf-8"))
         if isinstance(value, str) and kind == "age":
-            return lambda: decrypted((folder / value).read_bytes())
+            return lambda: decrypted(limits.whole(folder / value))
     hint = "{env: NAME}, {file: PATH}, {age: PATH}, or text that age has encrypted"
     raise SpecError("!secret takes one source", where=where, hint=hint)
 
@@ -276,8 +281,25 @@ def age_keys(text: bytes) -> list[Any]:
     ]
 
 
+def _header_fits(data: bytes) -> bool:
+    """Whether the header of an age file (C2SP, age.md: a line for each recipient, until ``---``) is short. The time
+    that decryption takes grows faster than its recipients."""
+    armour = ARMOUR.encode()
+    if (text := data.lstrip()).startswith(armour):
+        head = b"".join(text[len(armour) :][: 2 * _HEADER].split())
+        try:
+            data = base64.b64decode(head[: len(head) // 4 * 4])
+        except ValueError:
+            return True  # its end is in it, or it is damaged, which age reports
+    return b"\n---" in data[:_HEADER] or len(data) < _HEADER
+
+
 def decrypted(data: bytes) -> str:
+    """The text of an age file. Raises :class:`UsageError`, also for more recipients than a file needs."""
     import pyrage
+
+    if not _header_fits(data):
+        raise UsageError(f"can't be decrypted: its header has more than {_HEADER // 1024} KiB (too many recipients)")
 
     keys: list[Any] = []
     for path in identities():

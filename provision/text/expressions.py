@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterable
 
-from provision.text import limits
+from provision import limits
 
 _QUANTIFIER = re.compile(r"[*+?]|\{\d*,?\d*\}")
 #: Steps of the engine that take about as long as one step of a template.

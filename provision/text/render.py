@@ -30,10 +30,11 @@ from jinja2.compiler import Frame
 from jinja2.lexer import TOKEN_STRING, TOKEN_VARIABLE_BEGIN, TOKEN_VARIABLE_END, Lexer
 from jinja2.nativetypes import NativeCodeGenerator, NativeEnvironment, NativeTemplate
 
+from provision import limits
 from provision.errors import SpecError, Where
 from provision.lines import lines_of
 from provision.secrets import secret
-from provision.text import limits, sandbox
+from provision.text import sandbox
 from provision.text.yamlfile import Map, Seq, Spelled, Unsafe, closest, key_text, nearest, text_keys
 
 #: Errors of a template besides jinja2's own. SyntaxError: Python allows at most 20 nested loops.

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
+from provision import limits
 from provision.errors import SpecError, Where
-from provision.text import limits
 
 BRACES = 'quote a value that begins with {{: "{{ x }}"'
 #: A key with the colon of a Chinese input method, which is part of the text in YAML.

@@ -5,7 +5,7 @@ Two traps of YAML 1.1 are removed: ``0644`` and ``22:22`` stay text, as in YAML 
 one mapping is an error. A number or boolean that is written in another form than its own (``10.200``, ``0x1a0``,
 ``no``) keeps what the file has: it never becomes other text in silence.
 
-Size, depth and the number of values are checked before any value is built (:mod:`provision.text.limits`). A few hundred
+Size, depth and the number of values are checked before any value is built (:mod:`provision.limits`). A few hundred
 bytes of aliases can expand to billions of values, and libyaml's composer crashes the process at some 50,000 levels.
 """
 
@@ -22,9 +22,9 @@ from typing import Any, ClassVar
 import yaml
 from msgspec import Struct, field
 
+from provision import limits
 from provision.errors import Note, SpecError, Where
 from provision.secrets import secret
-from provision.text import limits
 from provision.text.yaml_hints import BRACES, WIDE, syntax_error, wide
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -29,10 +29,10 @@ from paramiko.agent import AgentSSH
 from paramiko.message import Message
 from paramiko.pkey import PKey, PublicBlob, UnknownKeyType
 
+from provision import limits
 from provision.errors import SpecError, Where
 from provision.lines import lines_of
 from provision.model import Login
-from provision.text import limits
 from provision.transport import host_keys
 from provision.transport.known_hosts import public_blob
 from provision.transport.prompter import Prompter, quoted

@@ -16,9 +16,9 @@ from msgspec import Struct
 from paramiko.message import Message
 from paramiko.pkey import PKey
 
+from provision import limits
 from provision.errors import SpecError
 from provision.lines import lines_of
-from provision.text import limits
 from provision.transport import known_hosts
 from provision.transport.failure import HostError
 from provision.transport.known_hosts import Known, KnownHosts, fingerprint

@@ -17,9 +17,9 @@ from typing import BinaryIO
 
 from msgspec import Struct, field
 
+from provision import limits
 from provision.errors import SpecError, Where
 from provision.lines import lines_of
-from provision.text import limits
 
 #: What has a meaning of its own in the first column of known_hosts (sshd(8)).
 _NOT_A_NAME = re.compile(r"[*?!,|\s\x00-\x1f\x7f]|^[#@]|^$")

@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from provision import limits
 from provision.errors import SpecError
-from provision.text import limits
 from provision.text.sandbox.bounds import Refused, measured_size, room, room_for, step, too_much, width
 
 #: The namespace of Ansible's ``to_uuid`` (its documentation names it).

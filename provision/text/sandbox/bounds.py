@@ -15,8 +15,8 @@ from typing import Any
 import jinja2
 from jinja2 import utils
 
+from provision import limits
 from provision.secrets import secret
-from provision.text import limits
 
 #: Bits of the largest whole number that an operator may make. Python converts at most 4,300 digits to text.
 _BITS = 8192

@@ -15,9 +15,9 @@ from typing import Any
 import jinja2
 import jinja2.runtime
 
+from provision import limits
 from provision.errors import SpecError, Where
 from provision.secrets import secret
-from provision.text import limits
 from provision.text.sandbox.bounds import Refused, blind, step
 
 _STEPS = 1000

@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 import jinja2.sandbox
 
-from provision.text import limits
+from provision import limits
 from provision.text.sandbox.bounds import (
     Refused,
     blind,
