@@ -539,6 +539,17 @@ def test_pins_as_dnf5_lists_versions(shell: list[str], tmp_path: Path, pin: str,
 
 
 @each_shell
+@pytest.mark.parametrize("version", ["28.5.2-1 --no-gpgchecks", "28.5.2-1\\t--no-gpgchecks", "28.5.2-*"])
+def test_a_version_of_an_index_adds_no_word_to_the_command(shell: list[str], tmp_path: Path, version: str) -> None:
+    """The index of a repository may be unsigned, and packages are installed by unquoted names and versions."""
+    dnf5(tmp_path, f"3:{version}\\n")
+    lines = "pin_version docker-ce 28.5\nemit found $pin_found"
+    frames, done = run(shell, [*_DNF5, "fix/rpm.sh"], lines, path=tmp_path / "bin", frame="fix.sh")
+    assert frames == [("died", "begin", "1")]
+    assert b"no version of docker-ce matches 28.5" in done.stderr
+
+
+@each_shell
 def test_the_newest_version_as_dnf5_knows_it(shell: list[str], tmp_path: Path) -> None:
     dnf5(tmp_path, "3:28.5.2-1.fc43\\n")
     frames, _ = run(shell, _DNF5, "look_candidates docker-ce", path=tmp_path / "bin")

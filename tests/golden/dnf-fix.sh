@@ -27,7 +27,7 @@ provision_main() {
 # fix/place.sh 314bbe523c4e
 # fix/progress.sh 9d0a03b56350
 # fix/restore.sh cc442e222c68
-# fix/rpm.sh 57059343d7ec
+# fix/rpm.sh 67bfa181f039
 # fix/services.sh d2d07df2cb2a
 # fix/svc_systemd.sh 39363467e007
 # resources/sysctl.sh (fix) ca4c4d5a9f89

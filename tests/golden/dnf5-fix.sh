@@ -24,7 +24,7 @@ provision_main() {
 # fix/pkg_dnf5.sh 542d4f3c53da
 # fix/place.sh 314bbe523c4e
 # fix/restore.sh cc442e222c68
-# fix/rpm.sh 57059343d7ec
+# fix/rpm.sh 67bfa181f039
 # fix/services.sh d2d07df2cb2a
 # fix/svc_systemd.sh 39363467e007
 # resources/sysctl.sh (fix) ca4c4d5a9f89

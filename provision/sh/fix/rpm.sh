@@ -8,6 +8,8 @@ pin_version() { # NAME PIN -> pin_found
     rpm_versions "$1"
     while IFS= read -r pin_candidate; do
         case $pin_candidate in
+            # A repository's index may be unsigned: a blank in it would end the version, and an option would follow.
+            *[!A-Za-z0-9.:+~^_-]*) continue ;;
             "$pin_wanted" | "$pin_wanted"[-.+~]*) pin_found=$pin_candidate ;;
             *)
                 case ${pin_candidate#*:} in
