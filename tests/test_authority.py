@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 
 from provision.errors import UsageError
-from provision.secrets.age import recipients
+from provision.secrets.age import recipients, sealed
 from provision.secrets.authority import CA_DAYS, CA_LEFT, LEAF_DAYS, LEAF_LEFT, Wanted, due, renew
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -75,3 +75,22 @@ def test_an_authority_without_its_key_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "lab.key.age").unlink()
     with pytest.raises(UsageError, match="only one of"):
         renew(tmp_path, "lab", [], recipients(), NOW)
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [(b"no key", "lab.key.age is not a key"), (bytes(16 * 1024 * 1024), "its header has more than 64 KiB")],
+)
+def test_a_key_that_is_none_is_an_error(tmp_path: Path, key: bytes, message: str) -> None:
+    renew(tmp_path, "lab", [], recipients(), NOW)
+    (tmp_path / "lab.key.age").write_bytes(sealed(key, recipients()) if len(key) < 1000 else key)
+    with pytest.raises(UsageError, match=message):
+        renew(tmp_path, "lab", [ONE], recipients(), NOW)
+
+
+def test_a_certificate_without_names_is_replaced(tmp_path: Path) -> None:
+    renew(tmp_path, "lab", [ONE], recipients(), NOW)
+    (tmp_path / "lab/reg.example.crt").write_bytes((tmp_path / "lab.crt").read_bytes())
+    assert due(tmp_path, "lab", [ONE], NOW)
+    assert len(renew(tmp_path, "lab", [ONE], recipients(), NOW)) == 1
+    assert not due(tmp_path, "lab", [ONE], NOW)

@@ -10,7 +10,7 @@ import pytest
 from provision.distros import platform
 from provision.engine.daemon_json import sysctls
 from provision.engine.impact import bridge_blocked, daemon_restarts, impacts, rollback_impacts
-from provision.engine.keys import key_effects, keys, worst
+from provision.engine.keys import NEWEST_MINOR, key_effects, keys, version, worst
 from provision.engine.steps import bridge_settle
 from provision.model import Call, Change, Drift, Impact, Loading, Plan
 from provision.resources.docker.compose import compose_down, compose_up
@@ -329,3 +329,22 @@ def test_an_impact_of_the_rollback_within_the_plans_is_not_reported() -> None:
     assert rollback_impacts(planned(service(BACK, "other")), {"web": ""}) == ()
     # The plan already names the effect of a restart of docker for its bridge.
     assert rollback_impacts(planned(BRIDGE), {"web": ""}) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("28", (28, NEWEST_MINOR)),
+        ("28.5", (28, 5)),
+        ("28.5.2", (28, 5)),
+        ("5:28.5.2-1~debian", (28, 5)),
+        ("5:28.5-1", (28, 5)),
+        ("28.x", (28, NEWEST_MINOR)),
+        ("28-1", None),
+        ("stable", None),
+        ("9" * 5000, None),
+        ("28." + "9" * 5000, (28, NEWEST_MINOR)),
+    ],
+)
+def test_the_version_of_an_engine_is_read_from_that_of_its_package(text: str, known: tuple[int, int] | None) -> None:
+    assert version(text) == known

@@ -241,6 +241,9 @@ def test_a_full_width_colon_in_a_value_is_text(project: Project) -> None:
     ("variables", "message"),
     [
         ("{ansible_port: 99999}", "must be a port"),
+        (f"{{ansible_port: '{'9' * 5000}'}}", "must be a port"),
+        (f"{{provision_answer_limit: '{'9' * 5000}'}}", "must be a number of MiB"),
+        ("{ansible_become_flags: '\"'}", "ansible_become_flags: No closing quotation"),
         ("{ansible_become: perhaps}", "must be true or false"),
         ("{ansible_ssh_private_key_file: /nonexistent}", "key file /nonexistent can't be read: No such file"),
         ("{ansible_ssh_common_args: '-W other:22'}", "-W is not an option of ssh's login"),

@@ -946,8 +946,9 @@ def test_the_group_of_a_proxy_command_is_only_signalled_while_the_command_is_not
     monkeypatch.setattr(os, "killpg", observed)
     proxy = ProxyCommand("cat")
     proxy.close()
-    end = next(thread for thread in threading.enumerate() if thread.name == "proxy-command-end")
-    end.join(60)
+    for thread in threading.enumerate():
+        if thread.name == "proxy-command-end":
+            thread.join(60)
     proxy.close()
     assert signalled == [(signal.SIGTERM, True), (signal.SIGKILL, True)]
 

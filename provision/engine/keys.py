@@ -7,6 +7,7 @@ deleted keeps its old value until a restart, unless a reload resets it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,8 @@ NEWEST = (29, 7)
 NEWEST_MINOR = 99
 
 Version = tuple[int, int]
+#: No version has longer numbers, and Python converts no text of thousands of digits.
+_VERSION = re.compile(r"([0-9]{1,9})(?![^.])(?:\.([0-9]{1,9})(?![^.-]))?")
 
 
 class Key(Struct, frozen=True):
@@ -58,11 +61,8 @@ class Key(Struct, frozen=True):
 
 def version(text: str) -> Version | None:
     """``5:28.5.2-1~debian``, ``28.5`` or ``28`` -> (28, 5), (28, 5), the newest of 28; ``None`` for other text."""
-    words = text.rpartition(":")[2].split(".")
-    if not words[0].isdigit():
-        return None
-    minor = words[1].partition("-")[0] if len(words) > 1 else ""
-    return int(words[0]), int(minor) if minor.isdigit() else NEWEST_MINOR
+    found = _VERSION.match(text.rpartition(":")[2])
+    return found and (int(found[1]), NEWEST_MINOR if found[2] is None else int(found[2]))
 
 
 @cache

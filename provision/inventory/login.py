@@ -200,9 +200,16 @@ def _port(scope: Scope) -> int | None:
     value = None if name is None else scope[name]
     if name is None or value is None:
         return None
-    if isinstance(value, bool) or not str(value).isdecimal() or not 0 < int(value) < 65536:
-        raise _refused(scope, name, f"must be a port (1 to 65535), not {value!r}")
-    return int(value)
+    if (number := _number(value, 65535)) is None:
+        raise _refused(scope, name, f"must be a port (1 to 65535), not {str(value)[:20]!r}")
+    return number
+
+
+def _number(value: object, most: int) -> int | None:
+    """A whole number from 1 to ``most``. Python converts no text of thousands of digits to one."""
+    text = "" if isinstance(value, bool) else str(value)
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
+    return number if 0 < number <= most else None
 
 
 def _answer_limit(scope: Scope) -> int:
@@ -211,9 +218,9 @@ def _answer_limit(scope: Scope) -> int:
     value = scope.get(name)
     if value is None:
         return ANSWER_LIMIT
-    if isinstance(value, bool) or not str(value).isdecimal() or not 0 < int(value) <= _MOST:
-        raise SpecError(f"must be a number of MiB (1 to {_MOST}), not {value!r}", where=_where(scope, name), key=name)
-    return int(value) * _MIB
+    if (number := _number(value, _MOST)) is None:
+        raise _refused(scope, name, f"must be a number of MiB (1 to {_MOST}), not {str(value)[:20]!r}")
+    return number * _MIB
 
 
 def _path(scope: Scope, name: str) -> Path | None:
@@ -287,7 +294,10 @@ def _become_passwords(method: str) -> tuple[str, ...]:
 def _become_method(scope: Scope) -> str:
     method = _one_of(scope, "ansible_become_method", _METHODS)
     flags = _chosen(scope, ("ansible_become_flags", f"ansible_{method}_flags"))
-    given = [] if flags is None else shlex.split(_text(scope, flags) or "")
+    try:
+        given = [] if flags is None else shlex.split(_text(scope, flags) or "")
+    except ValueError as error:
+        raise _refused(scope, flags or "", str(error)) from error
     if flags is not None and (others := [flag for flag in given if flag not in _FLAGS[method]]):
         message = f"{method} is run with provision's own flags; {' '.join(others)} is not supported"
         raise _refused(scope, flags, message)

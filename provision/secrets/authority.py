@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from provision import limits
 from provision.errors import UsageError
 from provision.secrets.age import sealed, write
 from provision.secrets.secret import decrypted
@@ -199,10 +200,14 @@ def _pem(key: EllipticCurvePrivateKey) -> bytes:
 
 
 def _key(path: Path) -> EllipticCurvePrivateKey:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    found = serialization.load_pem_private_key(decrypted(path.read_bytes()).encode(), None)
+    try:
+        found = serialization.load_pem_private_key(decrypted(limits.whole(path)).encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise UsageError(f"{path} is not a key: {error}") from error
     if not isinstance(found, ec.EllipticCurvePrivateKey):
         raise UsageError(f"{path} is not a key that this authority can use")
     return found
@@ -212,7 +217,7 @@ def _certificate(path: Path) -> x509.Certificate:
     from cryptography import x509
 
     try:
-        return x509.load_pem_x509_certificate(path.read_bytes())
+        return x509.load_pem_x509_certificate(limits.whole(path))
     except ValueError as error:
         raise UsageError(f"{path} is not a certificate: {error}") from error
 
@@ -224,7 +229,10 @@ def _ends_within(path: Path, days: int, now: datetime) -> bool:
 def _names(path: Path) -> list[str]:
     from cryptography import x509
 
-    found = _certificate(path).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    try:
+        found = _certificate(path).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return []
     return [str(one.value) for one in found]
 
 
