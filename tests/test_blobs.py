@@ -45,3 +45,12 @@ def test_a_damaged_blob_is_sent_again(shell: list[str], home: Path, content: byt
     assert ask(shell, home, "blob_end", "abc", SUM) == "whole"
     assert ask(shell, home, "blob_state", "abc", SUM) == "here"
     assert (home / "abc").read_bytes() == WHOLE
+
+
+@each_shell
+@pytest.mark.parametrize(("content", "answer"), [(WHOLE, "whole"), (WHOLE + WHOLE, "broken")])
+def test_another_sender_may_be_the_first_to_end(shell: list[str], home: Path, content: bytes, answer: str) -> None:
+    home.mkdir()
+    (home / "abc").write_bytes(content)
+    assert ask(shell, home, "blob_end", "abc", SUM) == answer
+    assert (home / "abc").exists() == (answer == "whole")

@@ -55,10 +55,12 @@ blob_bound() { # NAME
 
 blob_end() { # NAME SUM
     stage=blob_end
-    blob_part=$blobs_home/$1.$2.part
+    blob_file=$blobs_home/$1 blob_part=$blobs_home/$1.$2.part
+    # Another run that was sending the same blob may have ended first.
+    [ -f "$blob_part" ] || [ ! -f "$blob_file" ] || blob_part=$blob_file
     blob_sum=$(exec sha256sum -- "$blob_part")
     if [ "${blob_sum%% *}" = "$2" ]; then
-        mv -f -- "$blob_part" "$blobs_home/$1"
+        [ "$blob_part" = "$blob_file" ] || mv -f -- "$blob_part" "$blob_file"
         emit blob whole
     else
         rm -f -- "$blob_part"

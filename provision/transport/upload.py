@@ -49,7 +49,10 @@ def send(
         _pour(connection, login, part, file.read, deadline)
     # The host compares the hash of its file with the hash that was checked, not with a hash of the bytes just read.
     if _ask(connection, login, blob_script("blob_end", blob.name, packed.sha256), deadline) != "whole":
-        message = f"{blob.title} does not have the planned content: it changed before or during the transfer"
+        message = (
+            f"{blob.title} does not have the planned content: it changed before or during the transfer, or another run"
+            " sent it at the same time; apply again"
+        )
         raise HostError("step", message, step="sending")
 
 
