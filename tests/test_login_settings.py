@@ -113,6 +113,18 @@ def test_a_setting_is_not_a_variable_of_templates(project: Project) -> None:
         ("[defaults]\nprivate_key_file = none", "ansible.cfg:2: ansible_private_key_file: key file .* can't be read"),
         ("[ssh_connection]\nssh_args = -N", "ansible.cfg:2: ansible_ssh_args: -N is not an option of ssh's login"),
         ("[ssh_connection]\nssh_executable = /opt/ssh", "ansible.cfg:2: ansible_ssh_executable: is not supported"),
+        *(
+            (
+                f"[defaults]\ntransport = paramiko\n[paramiko_connection]\n{key} = x",
+                f"ansible.cfg:4: {variable}: is not supported",
+            )
+            for key, variable in {
+                "proxy_command": "ansible_paramiko_proxy_command",
+                "remote_user": "ansible_paramiko_user",
+                "remote_port": "ansible_paramiko_port",
+                "private_key_file": "ansible_paramiko_private_key_file",
+            }.items()
+        ),
         ("[privilege_escalation]\nbecome_user = bob", "ansible.cfg:2: ansible_become_user: only root can provision"),
         ("[privilege_escalation]\nbecome_exe = sudo su -", "ansible.cfg:2: ansible_become_exe: provision runs sudo"),
         ("[privilege_escalation]\nbecome_flags = -i", "ansible.cfg:2: ansible_become_flags: sudo is run with"),
@@ -123,6 +135,22 @@ def test_an_unsupported_setting_is_refused_with_its_line(project: Project, text:
     with pytest.raises(SpecError) as caught:
         login(project)
     assert re.search(message, str(caught.value)), str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["ANSIBLE_PRIVATE_KEY", "ANSIBLE_PRIVATE_KEY_PASSPHRASE"])
+def test_a_key_in_the_environment_is_refused_and_not_shown(
+    project: Project, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "hush-91")
+    with pytest.raises(SpecError) as caught:
+        login(project)
+    assert re.search(rf"\${name}\S*: {name.lower()}: is not supported", str(caught.value)), str(caught.value)
+    assert "hush-91" not in str(caught.value)
+
+
+def test_paramikos_settings_do_not_count_for_ssh(project: Project) -> None:
+    project.write("ansible.cfg", "[paramiko_connection]\nproxy_command = x\n")
+    login(project)
 
 
 def test_a_project_is_linted_without_the_key_of_ansible_cfg(project: Project) -> None:

@@ -40,6 +40,18 @@ _LOGIN: dict[str, tuple[str, *tuple[tuple[str, str], ...]]] = {
     "ansible_ssh_extra_args": ("ANSIBLE_SSH_EXTRA_ARGS", ("ssh_connection", "ssh_extra_args")),
     "ansible_ssh_executable": ("ANSIBLE_SSH_EXECUTABLE", ("ssh_connection", "ssh_executable")),
     "ansible_ssh_pkcs11_provider": ("ANSIBLE_PKCS11_PROVIDER", ("ssh_connection", "pkcs11_provider")),
+    "ansible_private_key": ("ANSIBLE_PRIVATE_KEY",),
+    "ansible_private_key_passphrase": ("ANSIBLE_PRIVATE_KEY_PASSPHRASE",),
+    "ansible_paramiko_port": ("ANSIBLE_REMOTE_PARAMIKO_PORT", ("paramiko_connection", "remote_port")),
+    "ansible_paramiko_user": ("ANSIBLE_PARAMIKO_REMOTE_USER", ("paramiko_connection", "remote_user")),
+    "ansible_paramiko_private_key_file": (
+        "ANSIBLE_PARAMIKO_PRIVATE_KEY_FILE",
+        ("paramiko_connection", "private_key_file"),
+    ),
+    "ansible_paramiko_proxy_command": (
+        "ANSIBLE_PARAMIKO_PROXY_COMMAND",
+        ("paramiko_connection", "proxy_command"),
+    ),
     "ansible_host_key_checking": (
         "ANSIBLE_HOST_KEY_CHECKING",
         ("ssh_connection", "host_key_checking"),
