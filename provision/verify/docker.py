@@ -19,6 +19,7 @@ from uuid import uuid4
 
 from testinfra.host import Host
 
+from provision.lines import lines_of
 from provision.verify.services import LATER, Once, dockerd, never, uses_systemd
 
 RUN = uuid4().hex[:12]
@@ -115,6 +116,14 @@ def reaches(host: Host, address: str, port: int, *, expected: bool) -> bool:
     )
     said = run(host, script, BOUNDS)
     return said == "" or "Connection refused" in said
+
+
+def members(host: Host, group: str) -> set[str]:
+    """The accounts in a group, also those whose first group it is (passwd(5)), which group(5) does not list."""
+    _, _, number, listed = host.check_output("getent group %s", group).split(":")
+    accounts = [line.split(":") for line in lines_of(host.check_output("getent passwd"))]
+    first = {fields[0] for fields in accounts if len(fields) > 3 and fields[3] == number}
+    return first | {member for member in listed.split(",") if member}
 
 
 def clean(host: Host) -> None:

@@ -53,6 +53,7 @@ _OTHER_FILE = 'cd /etc/docker; sed \'1a "log-level": "debug",\' daemon.json >oth
 #: How the host is broken, the ids that must fail then, and how it is repaired (besides daemon.json and a restart).
 _CIS: list[tuple[str, set[str], str]] = [
     ("useradd -G docker mallory", {"1_1_2"}, "userdel mallory"),
+    ("useradd -g docker mallory", {"1_1_2"}, "userdel mallory"),
     (_edit('"icc": false', '"icc": true'), {"2.2"}, ""),
     (_added('"log-level": "debug"'), {"2.3"}, ""),
     (_added('"iptables": false'), {"2.4"}, ""),

@@ -17,6 +17,7 @@ from provision.lines import lines_of
 from provision.project.host_config import Context, HostConfig
 from provision.verify import package_manager, services
 from provision.verify.declared import Archive, Named
+from provision.verify.docker import members
 from provision.verify.services import uses_systemd
 
 
@@ -298,12 +299,8 @@ def test_guarded_folder(host: Host, guarded_folder: Named) -> None:
 def test_docker_group(host: Host, docker_users: Named) -> None:
     """A member of this group is root (docs.docker.com/engine/security): only accounts that the spec names may be
     members."""
-    name, _, number, listed = host.check_output("getent group docker").split(":")
-    accounts = [line.split(":") for line in host.check_output("getent passwd").split("\n")]
-    members = {member for member in listed.split(",") if member}
-    members |= {fields[0] for fields in accounts if len(fields) > 3 and fields[3] == number}
-    assert members - docker_users.value == set(), (
-        f"members of {name} that the spec does not name: gpasswd -d NAME {name}, or name them in engine.users"
+    assert members(host, "docker") - docker_users.value == set(), (
+        "members of docker that the spec does not name: gpasswd -d NAME docker, or name them in engine.users"
     )
 
 
