@@ -163,7 +163,7 @@ def _decoded(path: Path, content: bytes) -> str:
 
 
 _HINT = "`provision lint --trusted` reads it"
-_PACKAGE = Path(__file__).parent.parent
+_PACKAGE = Path(__file__).parent
 #: The directories of the project, without links; empty where the project is trusted.
 _ROOTS: list[Path] = []
 

@@ -210,5 +210,8 @@ def test_a_linted_project_reads_nothing_outside_of_it(
         with pytest.raises(SpecError, match="not trusted") as caught:
             value(template)
         assert HUSH not in str(caught.value)
+    package = Path(limits.__file__).parent
+    assert limits.inside(package / "distros/distros.yml"), "provision's own files are read"
+    assert not limits.inside(package.parent / "other/secret.yml"), "and nothing that is installed next to it"
     limits.confine([])
     assert value(f"{{{{ lookup('file', '{outside}') }}}}") == HUSH
