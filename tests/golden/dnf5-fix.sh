@@ -8,8 +8,8 @@ provision_main() {
 # look/files.sh 8e95c36a0792
 # resources/hostname.sh (look) d36472d69004
 # look/manifests.sh a4676e41651f
-# look/pkg_dnf5.sh 45880212837b
-# look/rpm.sh 8f7e436b11b4
+# look/pkg_dnf5.sh cfc252fa134e
+# look/rpm.sh 2c28dc98ba2e
 # look/services.sh df3f82dffcbf
 # resources/store.sh (look) c195af7b9117
 # look/svc_systemd.sh cd07651e3362
@@ -24,7 +24,7 @@ provision_main() {
 # fix/pkg_dnf5.sh 542d4f3c53da
 # fix/place.sh 314bbe523c4e
 # fix/restore.sh cc442e222c68
-# fix/rpm.sh 67bfa181f039
+# fix/rpm.sh f93a41f47844
 # fix/services.sh d2d07df2cb2a
 # fix/svc_systemd.sh 39363467e007
 # resources/sysctl.sh (fix) ca4c4d5a9f89

@@ -34,7 +34,7 @@ dnf)
 esac
 case $family in
 dnf5)
-# look/pkg_dnf5.sh 45880212837b
+# look/pkg_dnf5.sh cfc252fa134e
 ;;
 esac
 case $family in
@@ -64,7 +64,7 @@ zypper)
 esac
 case $family in
 dnf | dnf5 | yum | zypper)
-# look/rpm.sh 8f7e436b11b4
+# look/rpm.sh 2c28dc98ba2e
 ;;
 esac
 case $family in

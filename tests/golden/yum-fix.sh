@@ -10,7 +10,7 @@ provision_main() {
 # look/manifests.sh a4676e41651f
 # look/pkg_rpm.sh 2335497471d6
 # look/pkg_yum.sh 134cc60a9704
-# look/rpm.sh 8f7e436b11b4
+# look/rpm.sh 2c28dc98ba2e
 # look/rpm_locks.sh ad5e31c20085
 # look/services.sh df3f82dffcbf
 # resources/store.sh (look) c195af7b9117
@@ -27,7 +27,7 @@ provision_main() {
 # fix/place.sh 314bbe523c4e
 # fix/progress.sh 9d0a03b56350
 # fix/restore.sh cc442e222c68
-# fix/rpm.sh 67bfa181f039
+# fix/rpm.sh f93a41f47844
 # fix/services.sh d2d07df2cb2a
 # fix/svc_systemd.sh 39363467e007
 # resources/sysctl.sh (fix) ca4c4d5a9f89

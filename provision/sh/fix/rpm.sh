@@ -7,9 +7,8 @@ pin_version() { # NAME PIN -> pin_found
     pin_found='' pin_wanted=${2#0:}
     rpm_versions "$1"
     while IFS= read -r pin_candidate; do
+        rpm_is_version "$pin_candidate" || continue
         case $pin_candidate in
-            # A repository's index may be unsigned: a blank in it would end the version, and an option would follow.
-            *[!A-Za-z0-9.:+~^_-]*) continue ;;
             "$pin_wanted" | "$pin_wanted"[-.+~]*) pin_found=$pin_candidate ;;
             *)
                 case ${pin_candidate#*:} in
@@ -48,9 +47,7 @@ rpm_installed() { # NAME
 }
 
 rpm_older() { # VERSION THAN: by rpm's own comparison
-    case $1$2 in
-        *[!A-Za-z0-9.:+~^_-]*) fail "not a version: $1 or $2" ;;
-    esac
+    rpm_is_version "$1$2" || fail "not a version: $1 or $2"
     [ "$(exec rpm --eval "%{lua: print(rpm.vercmp('$1', '$2'))}")" = -1 ]
 }
 

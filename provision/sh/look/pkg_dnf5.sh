@@ -74,10 +74,8 @@ rpm_versions() { # NAME OPTION...
 rpm_sort() { # versions_text -> versions_text
     versions_list=
     while IFS= read -r versions_line; do
-        case $versions_line in
-            '') continue ;;
-            *[!A-Za-z0-9.:+~^_-]*) fail "not a version: $versions_line" ;;
-        esac
+        [ -n "$versions_line" ] || continue
+        rpm_is_version "$versions_line" || fail "not a version: $versions_line"
         versions_list="$versions_list'$versions_line',"
     done <<VERSIONS
 $versions_text
