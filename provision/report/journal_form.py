@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from provision.errors import UsageError
+from provision.report.jsonlines import EVENTS
 
 #: Seconds since 1970 until the year 9999, the last of Python's dates. A number that is no number is not in it either.
 _At = Annotated[float, Meta(ge=0, le=253_402_300_799)]
@@ -107,8 +108,6 @@ _KEYS: dict[str, Any] = {
     "host.done": _Done,
     "rollout.stopped": _Stopped,
 }
-#: Events of one host.
-_OF_HOST = {"host.begin", "host.plan", "step.begin", "step.done", "note", "check.done", "host.done"}
 
 
 def head(path: Path, name: str) -> dict[str, Any]:
@@ -130,7 +129,7 @@ def event(path: Path, number: int, found: Any) -> dict[str, Any]:
         msgspec.convert(found, _KEYS.get(name, _Event))
     except (ValueError, RecursionError) as error:
         raise _damaged(path, error, number) from error
-    if name in _OF_HOST and "host" not in found:
+    if name in EVENTS and EVENTS[name].of_host and "host" not in found:
         raise _damaged(path, ValueError(f"{name} has no host"), number)
     return found  # type: ignore[no-any-return]  # converted above
 
