@@ -58,10 +58,16 @@ def of(limit: Limit) -> int:
     given = os.environ.get(limit.variable)
     if given is None:
         return limit.default
-    number = int(given) if given.isascii() and given.isdigit() and len(given) < 20 else 0
-    if not 0 < number <= limit.most:
+    found = number(given) or 0
+    if not 0 < found <= limit.most:
         raise UsageError(f"{limit.variable} must be a number of {limit.unit} from 1 to {limit.most}, not {given!r}")
-    return number
+    return found
+
+
+def number(text: str) -> int | None:
+    """The number that a text of ASCII digits stands for; ``None`` for other texts, and for one of more than 18 digits.
+    Python itself accepts digits of other scripts, and raises ValueError for more than 4,300 digits."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
 def same_hash(value: object) -> bool:
@@ -144,10 +150,7 @@ def exact_text(path: Path) -> str:
 def standard_input() -> str:
     """The text of standard input, named ``-`` in errors, with its line endings unchanged."""
     path = Path("-")
-    content = sys.stdin.buffer.read(of(FILE) + 1)
-    if len(content) > of(FILE):
-        raise SpecError(f"has {more(FILE)}", where=Where(path, 1), hint=hint(FILE))
-    return _decoded(path, content)
+    return _decoded(path, content(path, sys.stdin.buffer))
 
 
 def one_ending(text: str) -> str:

@@ -206,10 +206,9 @@ def _port(scope: Scope) -> int | None:
 
 
 def _number(value: object, most: int) -> int | None:
-    """A whole number from 1 to ``most``. Python converts no text of thousands of digits to one."""
-    text = "" if isinstance(value, bool) else str(value)
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
-    return number if 0 < number <= most else None
+    """A whole number from 1 to ``most``."""
+    found = limits.number(str(value)) or 0
+    return found if 0 < found <= most else None
 
 
 def _answer_limit(scope: Scope) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from provision import limits
 from provision.engine.keys import NEWEST, Version
 from provision.errors import Where
 from provision.lint.finding import Level
@@ -43,10 +44,8 @@ def daemon_of(config: HostConfig) -> Map | None:
 
 
 def number(text: str) -> int | None:
-    """The number that a text of ASCII digits stands for; ``None`` for other texts, and for one of more than 18
-    digits. Python itself accepts digits of other scripts, and raises ValueError for more than 4,300 digits."""
-    digits = text.lstrip("0") or text[-1:]
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 18 else None
+    """:func:`provision.limits.number`, with any number of zeros before it."""
+    return limits.number(text.lstrip("0") or text[-1:])
 
 
 def since(engine: Version, refused: Version) -> Level:
