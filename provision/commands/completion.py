@@ -14,6 +14,7 @@ from pathlib import Path
 from provision.errors import UsageError
 from provision.lines import lines_of
 from provision.visible import say, show
+from provision.whole_file import write_whole
 
 SHELLS = ("bash", "zsh", "fish")
 #: The line of a script by which ``--install`` recognizes a file that provision wrote.
@@ -56,13 +57,8 @@ def _write(file: Path, text: str) -> bool:
         if before == text:
             return False
     file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        # Another shell may read the file at this moment.
-        new.write_text(text, encoding="utf-8")
-        new.replace(file)
-    finally:
-        new.unlink(missing_ok=True)
+    # Another shell may read the file at this moment.
+    write_whole(file, text.encode("utf-8"))
     return True
 
 
