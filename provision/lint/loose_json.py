@@ -185,19 +185,19 @@ class _Reader:
 
     def mapping(self) -> Map:
         found = Map(here=self.where(self.at))
-        begin = self.at
-        self.at += 1
-        if not self.members(found, "}"):
-            self.fault(begin, "this { is never closed", "a } is missing at the end")
+        self.bracketed(found, "}", "a } is missing at the end")
         return found
 
     def sequence(self) -> Seq:
         found = Seq(here=self.where(self.at))
+        self.bracketed(found, "]", "a ] is missing")
+        return found
+
+    def bracketed(self, found: Map | Seq, close: str, hint: str) -> None:
         begin = self.at
         self.at += 1
-        if not self.members(found, "]"):
-            self.fault(begin, "this [ is never closed", "a ] is missing")
-        return found
+        if not self.members(found, close):
+            self.fault(begin, f"this {self.text[begin]} is never closed", hint)
 
     def members(self, found: Map | Seq, close: str) -> bool:
         """Read keys and values, or items, up to the closing bracket; False where it is missing."""
