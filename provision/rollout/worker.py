@@ -130,8 +130,8 @@ class Worker:
 
     def work(self) -> None:
         """Process commands until the run is over. It does not return."""
-        # A terminal sends Ctrl-C to the worker too. Only the controller acts on it. A hook's command would inherit
-        # SIG_IGN, but not this handler. So Ctrl-C ends the command, as in a run with one process.
+        # A terminal sends Ctrl-C to the worker too. Only the controller acts on it. The programs that a worker starts
+        # would inherit SIG_IGN, but not this handler.
         signal.signal(signal.SIGINT, lambda number, frame: None)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         threading.Thread(target=self._listen, name="controller", daemon=True).start()

@@ -157,7 +157,7 @@ def info(host: Host) -> Any:
 def _info(host: Host) -> Any:
     found = ask(host, _INFO_COMMAND)
     # Without a daemon the client prints an empty answer and succeeds.
-    assert found.get("ServerVersion"), found.get("ServerErrors") or "the daemon does not answer"  # noqa: S101
+    assert found.get("ServerVersion"), found.get("ServerErrors") or "the daemon does not answer"  # noqa: S101 - a failed check
     return found
 
 

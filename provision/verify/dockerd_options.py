@@ -151,8 +151,8 @@ def of_running(host: Host) -> dict[str, Any]:
     """The options of the dockerd that runs on ``host``."""
     # Each word ends with NUL, which becomes a line feed. No option of dockerd contains a line feed.
     text = str(host.check_output("head -c %s /proc/%s/cmdline | tr '\\0' '\\n'", str(_LONGEST + 1), dockerd(host)))
-    assert text, "the running dockerd has no command line"  # noqa: S101
-    assert len(text) <= _LONGEST, f"the command line of dockerd has more than {_LONGEST} characters"  # noqa: S101
+    assert text, "the running dockerd has no command line"  # noqa: S101 - a failed check
+    assert len(text) <= _LONGEST, f"the command line of dockerd has more than {_LONGEST} characters"  # noqa: S101 - a failed check
     return options([word for word in text.split("\n") if word], lambda path: text_of(host, path))
 
 

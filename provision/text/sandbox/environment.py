@@ -258,7 +258,7 @@ def reachable(value: object, attribute: str) -> bool:
     if isinstance(value, _OWN):
         return True
     if is_model(value):
-        return attribute in type(value).model_fields  # type: ignore[attr-defined]
+        return attribute in type(value).model_fields  # type: ignore[attr-defined]  # a model
     return next((attribute in names for kind, names in _ATTRIBUTES if isinstance(value, kind)), False)
 
 
@@ -300,7 +300,8 @@ class Intercepting(NodeTransformer):
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
         self.generic_visit(node)
-        node.iter = self._by("each!", node, node.iter, self._const(node, _shape(node.target)))  # type: ignore[arg-type]
+        shape = self._const(node, _shape(node.target))
+        node.iter = self._by("each!", node, node.iter, shape)  # type: ignore[arg-type]  # jinja2 declares it as a Node
         return node
 
     def visit_Assign(self, node: nodes.Assign) -> nodes.Node:
