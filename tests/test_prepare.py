@@ -182,3 +182,14 @@ def test_the_name_of_a_run_is_its_start_in_utc_and_a_random_word(monkeypatch: py
     for name in names:
         assert re.fullmatch(r"\d{8}T\d{6}-[0-9a-f]{8}", name)
         assert start <= datetime.strptime(f"{name[:15]}Z", "%Y%m%dT%H%M%S%z") <= end
+
+
+def test_the_names_of_runs_that_begin_in_one_second_sort_by_time() -> None:
+    """In an earlier version a rollback of the last run could take the one before it."""
+    names = []
+    for _ in range(40):
+        names.append(new_run())
+        begun = time.monotonic()
+        while time.monotonic() - begun < 0.002:
+            pass
+    assert sorted(names) == names

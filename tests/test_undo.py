@@ -448,12 +448,11 @@ def test_a_late_rollback_keeps_a_container_that_it_cannot_restore(shell: list[st
     assert state == "absent" or left.read_text().startswith("container web: ")
 
 
-@each_shell
-def test_a_late_rollback_that_is_killed_is_completed(shell: list[str], folder: Path) -> None:
-    """The controller revokes a run that has succeeded, and the rollback is killed before it has restored a file."""
+def late(shell: list[str], folder: Path) -> tuple[Host, str]:
+    """A run that has succeeded with a change of `changed`, and the lines before a request to roll it back."""
     host, changed = Host(shell, folder), folder / "changed"
     (folder / "run").rename(folder / "moved")
-    host.run = folder / "runs/1"
+    host.run = folder / "runs/5"
     host.run.parent.mkdir()
     (folder / "moved").rename(host.run)
     changed.write_text("new\n")
@@ -461,11 +460,18 @@ def test_a_late_rollback_that_is_killed_is_completed(shell: list[str], folder: P
     (host.run / "result").write_text("done\n")
     (host.run / "owner").write_text("1:1\n")
     host.before(f"file 1 {changed}")
-    here = (
+    return host, (
         f"run_home={folder}/runs run={host.run} run_folder={folder} run_queue={folder}/queue run_lock={folder}/lock\n"
         f"run_noise=/dev/null services_stamps={folder}/stamps\nundo_install() {{ echo install >>{host.log}; }}\n"
         f"undo_remove() {{ echo remove >>{host.log}; }}\n"
     )
+
+
+@each_shell
+def test_a_late_rollback_that_is_killed_is_completed(shell: list[str], folder: Path) -> None:
+    """The controller revokes a run that has succeeded, and the rollback is killed before it has restored a file."""
+    host, here = late(shell, folder)
+    changed = folder / "changed"
     _, done = run(shell, FILES, f"{here}undo_each() {{ kill -9 $$; }}\nrevoke drift", frame="fix.sh")
     assert done.returncode == -9
     assert changed.read_text() == "new\n"
@@ -474,6 +480,24 @@ def test_a_late_rollback_that_is_killed_is_completed(shell: list[str], folder: P
     assert (host.run / "result").read_text() == "rolled_back drift\n"
     assert not (host.run / "undoing").exists()
     assert host.acts == ["install", "remove"]
+
+
+@each_shell
+@pytest.mark.parametrize("name", ["4", "6"])
+@pytest.mark.parametrize(("seconds", "restored"), [(-60, "old\n"), (0, "new\n"), (60, "new\n")])
+def test_a_late_rollback_is_only_of_the_last_run(
+    shell: list[str], folder: Path, name: str, seconds: int, restored: str
+) -> None:
+    """Another run has changed the host before or after this one: the names begin with the times of two controllers."""
+    host, here = late(shell, folder)
+    other = folder / "runs" / name
+    other.mkdir()
+    (other / "result").write_text("done\n")
+    (other / "before").write_text("end - -\n")
+    os.utime(host.run / "before", (1_000_000_000, 1_000_000_000))
+    os.utime(other / "before", (1_000_000_000, 1_000_000_000 + seconds))
+    _, done = run(shell, FILES, f"{here}revoke drift", frame="fix.sh")
+    assert (folder / "changed").read_text() == restored, done.stderr
 
 
 @each_shell

@@ -78,5 +78,7 @@ class Work(Struct, frozen=True):
 
 
 def new_run() -> str:
-    """Return a new run name: the start time (UTC), and a word that makes it unique. Names sort by time."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{token_hex(4)}"
+    """Return a new run name: the start time (UTC), its milliseconds in hexadecimal, and five random digits. Names sort
+    by time."""
+    now = datetime.now(UTC)
+    return f"{now:%Y%m%dT%H%M%S}-{now.microsecond // 1000:03x}{token_hex(3)[1:]}"

@@ -25,7 +25,7 @@ provision_main() {
 # fix/services.sh d2d07df2cb2a
 # fix/svc_openrc.sh 0f3dc5ae9fe8
 # resources/sysctl.sh (fix) ca4c4d5a9f89
-# fix/transaction.sh 60802cfc698e
+# fix/transaction.sh 448df5330113
 # fix/undo_openrc.sh fd3915cfcbc9
 # resources/user.sh (fix) b006bc7cf77b
 # fix.sh 5fd171d1b6f4

@@ -684,7 +684,8 @@ guard() {
 }
 
 # The controller asks for this when it sees that the change did not have its intended effect. A run that has confirmed
-# itself is rolled back like a run that waits, if no other run has begun since.
+# itself is rolled back like a run that waits, if no other run has changed the host since. Their names do not tell: a run
+# may have waited for another, or be of a controller whose clock is wrong.
 revoke() { # REASON
     if [ -e "$run/armed" ] && [ -e "$run/waiting" ]; then
         guard_undo "$1"
@@ -692,9 +693,13 @@ revoke() { # REASON
     revoke_result=
     { IFS= read -r revoke_result <"$run/result"; } 2>/dev/null || :
     if [ "$revoke_result" = "done" ] && [ -f "$run/before" ] && lock_claim '' && [ -z "$queue_holder" ]; then
-        revoke_last=
+        revoke_last=$run
         for revoke_run in "$run_home"/*; do
-            [ ! -f "$revoke_run/before" ] || revoke_last=$revoke_run
+            if [ "$revoke_run" != "$run" ] && [ -f "$revoke_run/before" ]; then
+                # -ot is POSIX since 2024, and older dash, bash and busybox have it.
+                # shellcheck disable=SC3013
+                [ "$revoke_run/before" -ot "$run/before" ] || revoke_last=$revoke_run
+            fi
         done
         [ "$revoke_last" != "$run" ] || revoke_late "$1"
         lock_release
