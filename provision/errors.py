@@ -53,7 +53,7 @@ class Note(Struct, frozen=True):
 
 
 class SpecError(ProvisionError):
-    """What the user wrote (inventory, playbook, spec, template) is wrong.
+    """The user's input (inventory, playbook, spec, template) is wrong.
 
     ``where`` is the file and line, ``key`` the dotted path of the value, ``hint`` what to do about it. ``others`` are
     further faults of the same files.

@@ -1,4 +1,4 @@
-"""What the exit codes and error kinds mean to an operator: why they occur, what to do, and an example. ``provision
+"""The meaning of exit codes and error kinds for an operator: why they occur, what to do, and an example. ``provision
 explain`` prints the texts of ``explanations.yml``, and the reference page is made from them."""
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def number(text: str) -> int | None:
 
 
 def same_hash(value: object) -> bool:
-    """Whether a project can choose any number of such values with one hash (:data:`KEY_DIGITS`)."""
+    """True if a project can choose any number of such values with one hash (:data:`KEY_DIGITS`)."""
     if isinstance(value, tuple):
         # The hash of a tuple is computed from those of its items without a random key.
         return any(not isinstance(one, str) for one in value)

@@ -23,7 +23,7 @@ from provision.text.yamlfile import Map
 
 
 class Loaded(Struct, frozen=True):
-    """What :func:`load` returns: each host's configuration, and the context that the hosts share."""
+    """The result of :func:`load`: each host's configuration, and the context that the hosts share."""
 
     configs: list[HostConfig]
     context: Context

@@ -87,7 +87,7 @@ class Salt(Struct, frozen=True):
 
 
 class Platform(Struct, frozen=True):
-    """What a host reported about itself: the values of ``os-release``, the machine's architecture, and the family of
+    """A host's report about itself: the values of ``os-release``, the machine's architecture, and the family of
     package and service manager. The fields from ``docker`` on come from the table of distributions."""
 
     id: str
@@ -113,7 +113,7 @@ class Platform(Struct, frozen=True):
 
 
 class Risk(enum.Enum):
-    """Whether a step may lock the operator out of a host. A step that is not known to be harmless may do so.
+    """The risk that a step locks the operator out of a host. A step that is not known to be harmless may do so.
 
     After a step with ``NONE``, a new login shows that logins still work. ``PROVEN`` needs no login: the step changes
     only what provision itself reads, or what one program loads and confirms with an event.
@@ -186,7 +186,7 @@ class Effect(Struct, frozen=True):
 
 
 class Kept(NamedTuple):
-    """What the host must keep to undo a step: a kind that a resource declares, a key and a value."""
+    """An item that the host must keep to undo a step: a kind that a resource declares, a key and a value."""
 
     kind: str
     key: str
@@ -279,7 +279,7 @@ class Changed(Exception):
 
 
 class HostReport(Protocol):
-    """What a look found: fields by kind and key. Raises ``KeyError`` for what no look has read."""
+    """The report of a look: fields by kind and key. Raises ``KeyError`` for what no look has read."""
 
     @property
     def salt(self) -> Salt:

@@ -172,7 +172,7 @@ def history(connection: Connection, config: HostConfig, deadline: float | None =
 
 @task
 def receipt(connection: Connection, config: HostConfig, run: str, verb: Verb, deadline: float) -> Receipt:
-    """What a host reports about its part in ``run``. Its result is ``none``, ``done``, ``waiting``, ``rolled_back
+    """A host's report about its part in ``run``. Its result is ``none``, ``done``, ``waiting``, ``rolled_back
     REASON``, or nothing for a job that died. ``attach`` waits for a job that still runs."""
     frames: list[Frame] = []
     execute(connection, config.host.login, receipt_script(verb, run), deadline, frames.append)
@@ -220,7 +220,7 @@ def _everywhere(config: HostConfig, *calls: Call) -> str:
 
 
 def _see(connection: Connection, config: HostConfig, script: str, deadline: float) -> tuple[Seen, Platform]:
-    """What a look reported, and the platform of the host (one exec); raises for a host that cannot be read."""
+    """The report of a look, and the platform of the host (one exec); raises for a host that cannot be read."""
     frames: list[Frame] = []
     finished = execute(connection, config.host.login, script, deadline, frames.append)
     report = reported(frames, finished)
@@ -372,7 +372,7 @@ def _again(connection: Connection) -> Callable[[], Connection]:
 
 
 def left_over(resources: tuple[Resource, ...], report: Seen) -> list[str]:
-    """What is not in the desired state, in words. A host counts as changed only when a look has confirmed it."""
+    """The resources that still differ, in words. A host counts as changed only when a look has confirmed it."""
     left = []
     with _judging():
         for resource in resources:

@@ -8,7 +8,7 @@ from secrets import token_hex
 
 
 def is_special(path: Path) -> bool:
-    """Whether a path is a device, a pipe, or an open file of a process (``/dev/stdout``): a new file in its place would
+    """True if a path is a device, a pipe, or an open file of a process (``/dev/stdout``): a new file in its place would
     take it away from all programs."""
     folder = os.path.realpath(path.parent)
     return (path.exists() and not path.is_file()) or folder == "/dev" or folder.startswith("/proc/")

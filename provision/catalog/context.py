@@ -1,4 +1,4 @@
-"""What a catalog is compiled from: a host's configuration, its platform, the options of the run, the templates."""
+"""The inputs of a catalog: a host's configuration, its platform, the options of the run, the templates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _Value = TypeVar("_Value")
 
 
 class Options(Struct, frozen=True):
-    """What the command line and the run add. ``upgrade`` moves unpinned engine packages to the newest version.
+    """The values of the command line and the run. ``upgrade`` moves unpinned engine packages to the newest version.
     ``lock_timeout`` is in seconds: how long to wait for another package manager. ``repair`` first finishes what an
     interrupted package manager has left. ``salt`` is the key of the hashes of what a plan does not show.
     ``published`` are the images that hosts of this run have pushed so far: name and digest."""
@@ -64,7 +64,7 @@ class Inputs:
 
 
 class CompileContext:
-    """What the catalogs of one host are compiled from, for one platform at a time (:meth:`enter`). Other hosts may have
+    """The inputs of one host's catalogs, for one platform at a time (:meth:`enter`). Other hosts may have
     the same values, except :attr:`own`. Reads of :attr:`own` and :attr:`platform` are recorded."""
 
     def __init__(self, inputs: Inputs, own: HostConfig, context: Context) -> None:

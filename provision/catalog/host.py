@@ -1,4 +1,4 @@
-"""What the spec says of the host itself: kernel, firewall, who can be root through docker, and logins at registries."""
+"""The resources of the host itself: kernel, firewall, who can be root through docker, and logins at registries."""
 
 from __future__ import annotations
 

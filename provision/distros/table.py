@@ -60,7 +60,7 @@ class Distribution(Struct, frozen=True, forbid_unknown_fields=True):
         return self.example or next(reversed(self.releases.keys()), "")
 
     def release_of(self, version: str) -> Release:
-        """What is known of a version, or of the version that contains it (9 for 9.4)."""
+        """The release of a version, or of the version that contains it (9 for 9.4)."""
         parts = version.split(".")
         names = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
         return next((self.releases[name] for name in names if name in self.releases), Release(ends=self.ends))

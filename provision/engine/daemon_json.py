@@ -45,7 +45,7 @@ ZONE = "/etc/firewalld/zones/docker.xml"
 
 
 def health(declared: Engine | None) -> tuple[str, ...]:
-    """What must hold after a step has disturbed the daemon: the seconds that it must stay up, and the names that must
+    """The conditions after a step has disturbed the daemon: the seconds that it must stay up, and the names that must
     resolve."""
     if declared is None:
         return ("0",)
@@ -135,7 +135,7 @@ class DaemonJson(Struct, frozen=True):
 
     @property
     def same(self) -> Callable[[bytes], bool] | None:
-        """Whether another text means the same; ``None`` where only the same bytes do."""
+        """The test that another text means the same; ``None`` where only the same bytes do."""
         return None if self.form is None else partial(_means, self.form)
 
 
@@ -177,7 +177,7 @@ class Info(TypedDict):
 
 
 def agrees(daemon: dict[str, Any], answer: str) -> bool:
-    """Whether ``docker info``'s JSON has the declared value of every declared key that it can show. An optional second
+    """True if ``docker info``'s JSON has the declared value of every declared key that it can show. An optional second
     line is the data-root with its symbolic links resolved, as dockerd resolves it at its start.
 
     Field names are those of moby's ``api/types/system/info.go``. The result is false for a daemon that did not answer.

@@ -1,4 +1,4 @@
-"""What a plan does to running services: which steps restart the daemon, and which stop containers.
+"""The effects of a plan on running services: which steps restart the daemon, and which stop containers.
 
 The containers of a host are read only where a plan, or its rollback, restarts the daemon (:data:`LOOK`).
 """
@@ -30,7 +30,7 @@ class Running(Struct, frozen=True):
 
 
 def restarts(plan: Plan) -> bool:
-    """Whether the plan restarts the daemon, or a rollback of it may restart the daemon."""
+    """True if the plan restarts the daemon, or a rollback of it may restart the daemon."""
     return daemon_restarts(plan.impacts) or bool(rollback_impacts(plan, {}))
 
 
@@ -124,7 +124,7 @@ def rollback_impacts(plan: Plan, containers: Mapping[str, str]) -> tuple[Impact,
 
 
 def daemon_restarts(impacts: Iterable[Impact]) -> bool:
-    """Whether the daemon itself restarts, which may stop its containers."""
+    """True if the daemon itself restarts, which may stop its containers."""
     return any(one.level == "restart" and _of_daemon(one) for one in impacts)
 
 

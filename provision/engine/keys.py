@@ -55,7 +55,7 @@ class Key(Struct, frozen=True):
         return (self.since is None or engine >= self.since) and (end is None or engine < end)
 
     def read_by(self, engine: Version) -> bool:
-        """Whether an engine that knows the key decodes its value."""
+        """True if an engine that knows the key decodes its value."""
         return self.ignored is None or engine < self.ignored
 
 
@@ -104,7 +104,7 @@ def _parts(before: Any, after: Any) -> set[str]:
 
 
 def local(effects: Mapping[str, str]) -> bool:
-    """Whether dockerd loads each of these changes by a reload, and none of them can affect a login."""
+    """True if dockerd loads each of these changes by a reload, and none of them can affect a login."""
     return bool(effects) and all(effect == "reload" and keys()[key].local for key, effect in effects.items())
 
 

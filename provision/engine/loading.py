@@ -49,7 +49,7 @@ def missing(declared: Engine) -> str:
 
 
 def means_the_same(report: HostReport, loaded: str) -> bool:
-    """Whether the host's daemon.json means what docker has loaded."""
+    """True if the host's daemon.json means what docker has loaded."""
     now = daemon_json.same(report.content(daemon_json.DAEMON_JSON) or b"")
     return now is not None and now == daemon_json.same(loaded.encode("utf-8", "surrogateescape"))
 

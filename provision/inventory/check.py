@@ -1,4 +1,4 @@
-"""What Ansible reads differently in an inventory, and what provision does not support. Found in the files, and by
+"""Parts of an inventory that Ansible reads differently, or that provision does not support. Found in the files, and by
 comparison with the installed ``ansible-inventory``."""
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Inventory:
 
     @property
     def notes(self) -> list[Note]:
-        """What Ansible reads differently, in the files read so far; each difference once."""
+        """The differences from Ansible, in the files read so far; each difference once."""
         return list({(note.text, str(note.where)): note for note in self.tree.notes}.values())
 
     def select(self, pattern: str, *, where: Where | None = None, key: str = "") -> list[str]:

@@ -100,7 +100,7 @@ def _not_started(command: Sequence[str], what: str, error: OSError) -> UsageErro
 
 
 def _failed(command: Sequence[str], what: str, status: int, said: str) -> UsageError:
-    """What a program printed, on one line. Ansible prints the cause above its last line."""
+    """The error of a program, with its output on one line. Ansible prints the cause above its last line."""
     lines = [" ".join(words) for line in lines_of(secret.mask(said)) if (words := words_of(line))]
     text = " / ".join(lines) or "it printed no error"
     text = text if len(text) <= _MOST else f"... {text[-_MOST:]}"

@@ -238,7 +238,7 @@ class Tree(Struct):
             raise SpecError(f"must be a number, not {value!r}", where=where, key=f"{group}.{name}") from error
 
     def _strict(self, message: str, where: Where, key: str) -> None:
-        """What Ansible accepts with a warning: an error, or a warning with ``--lenient``."""
+        """Raise an error for input that Ansible accepts with a warning; with ``--lenient``, warn."""
         if not self.lenient:
             raise SpecError(message, where=where, key=key, hint="--lenient makes it a warning, as in Ansible")
         self.notes.append(Note(f"{key}: {message}" if key else message, where, loud=True))

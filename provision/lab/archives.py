@@ -1,4 +1,4 @@
-"""What the mirror serves: Docker's packages and a small archive, for each Debian release.
+"""The files that the mirror serves: Docker's packages and a small archive, for each Debian release.
 
 Laid out like the real ones (``linux/debian/dists/SUITE/...`` with a key at ``linux/debian/gpg``), signed with a
 throwaway key. Two engines per suite, and they are really two; a newer one in the channel ``test``, where its binaries

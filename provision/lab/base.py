@@ -112,7 +112,7 @@ def ensure(store: Store, suite: str) -> Path:
 
 
 def early(root: Path) -> None:
-    """What a host on this machine's kernel does first."""
+    """Prepare the boot of a host on this machine's kernel."""
     write(root / "usr/local/sbin/lab-early", _EARLY, 0o755)
     if (root / "etc/inittab").exists():
         table = (root / "etc/inittab").read_text()

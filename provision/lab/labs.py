@@ -36,7 +36,7 @@ _MACHINES = {"nspawn": nspawn, "vm": vm}
 
 
 def missing(virtual: bool = False) -> list[str]:
-    """What this machine lacks to run a lab, each with the solution; empty when nothing is missing."""
+    """The things that this machine lacks to run a lab, each with the solution; empty when nothing is missing."""
     if platform.system() != "Linux":
         return [f"Linux (this is {platform.system()})"]
     lacks = [] if os.geteuid() == 0 else ["root (required for mounts and network namespaces)"]

@@ -66,11 +66,11 @@ class Paths:
                 self._top.append(path)
 
     def inside(self, path: str) -> bool:
-        """Whether one of them is ``path`` or is in it."""
+        """True if one of them is ``path`` or is in it."""
         at = bisect_left(self._all, name := _sorted(path))
         return self._all[at : at + 1] != [] and self._all[at].startswith(name)
 
     def cover(self, path: str) -> bool:
-        """Whether ``path`` is one of them or is in one."""
+        """True if ``path`` is one of them or is in one."""
         at = bisect_right(self._top, name := _sorted(path))
         return at > 0 and name.startswith(self._top[at - 1])

@@ -87,7 +87,7 @@ def removal(entry: str, before: str, watchers: Watchers) -> Resource | None:
 
 
 def live(entry: str) -> bool:
-    """Whether an entry is of a live value, which provision restores to its value from before."""
+    """True if an entry is of a live value, which provision restores to its value from before."""
     kind = entry.partition(" ")[0]
     return kind in ENTRIES and ENTRIES[kind].live
 

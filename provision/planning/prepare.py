@@ -49,19 +49,19 @@ def work(
 
 
 def _risk(call: Call, more: tuple[str, ...]) -> Risk:
-    """Whether a step may lock the operator out. ``more`` are paths and units that the spec declares risky."""
+    """The risk that a step locks the operator out. ``more`` are paths and units that the spec declares risky."""
     declared = any(_names(name, one) for one in (*call.replaces, *call.touches) for name in more)
     return Risk.CUT_OFF if declared else call.risk
 
 
 def _names(name: str, one: str) -> bool:
-    """Whether a path names this one or a directory above it, or a unit names this one, or this one's socket."""
+    """True if the risky ``name`` covers ``one``: the same path, a directory above it, the same unit, or its socket."""
     name = name.rstrip("/")
     return one == name or one.startswith(f"{name}/" if one.startswith("/") else f"{name}.")
 
 
 def _base(keep: Iterable[Kept], report: HostReport) -> Iterator[tuple[str, str, str]]:
-    """What the host must still have when the job begins, as the look found it."""
+    """The state that the look found, and that the host must still have when the job begins."""
     for kind, path, _ in keep:
         identity = KINDS[kind].identity
         if identity is not None and (seen := report.get("file", path)) is not None:
@@ -69,7 +69,7 @@ def _base(keep: Iterable[Kept], report: HostReport) -> Iterator[tuple[str, str, 
 
 
 def _keep(steps: tuple[Step, ...], max_impact: str | None) -> Iterator[Kept]:
-    """What the host must keep to undo the steps, each item once, in the order in which the host keeps it."""
+    """The items that the host must keep to undo the steps, each item once, in the order in which the host keeps it."""
     loads = {step.call.loading.unit: step.call.loading for step in steps if step.call.loading is not None}
     kept = dict.fromkeys(one for step in steps for one in step.call.keeps)
     for one in sorted(kept, key=lambda one: KINDS[one.kind].stage):
@@ -103,7 +103,7 @@ def resources(
 
 
 def stays(run: str, record: HostReport) -> tuple[str, ...]:
-    """What the rollback of a run leaves as it is, in words."""
+    """The changes that the rollback of a run leaves, in words."""
     said = [_stays(line, record) for line in _lines(run, record)]
     made = record.get("leaves", run)
     found = dict.fromkeys((*said, *(lines_of(made[0]) if made is not None else ())))

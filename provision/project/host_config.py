@@ -28,7 +28,7 @@ from provision.text.yamlfile import Map, Seq
 
 
 class Declared(Struct, frozen=True):
-    """What one play declares for a host; ``number`` is the play's position in the playbook."""
+    """The declarations of one play for a host; ``number`` is the play's position in the playbook."""
 
     play: str
     slug: str
@@ -39,7 +39,7 @@ class Declared(Struct, frozen=True):
 
 
 class HostConfig(Struct, frozen=True):
-    """What one host should have: its plays in order, and all of them merged in ``spec``."""
+    """The configuration of one host: its plays in order, and all of them merged in ``spec``."""
 
     host: Host
     scope: Scope
@@ -98,7 +98,7 @@ class Context:
         return self.memo.of(("src", name), lambda: self._read(name))
 
     def is_shipped(self, template: str) -> bool:
-        """Whether the template of that name is provision's own, and not one of the operator."""
+        """True if the template of that name is provision's own, and not one of the operator."""
         return self.memo.of(("shipped", template), lambda: self.templates.is_shipped(template))
 
     def render(self, template: str, scope: Scope, where: Where | None = None, **values: Any) -> str:

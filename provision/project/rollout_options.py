@@ -117,5 +117,5 @@ class RolloutOptions(_Model):
 
     @property
     def proves(self) -> bool:
-        """Whether a host is finished only when it has been verified."""
+        """True if a host is finished only when it has been verified."""
         return bool(self.verify or self.bake)

@@ -113,7 +113,7 @@ class Frames:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a frame has begun and not ended. Noise before the first line is not a frame."""
+        """True if a frame has begun and not ended. Noise before the first line is not a frame."""
         return self._begun and (bool(self._rest) or self._count is not None)
 
     def _begin(self) -> bool:

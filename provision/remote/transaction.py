@@ -25,7 +25,7 @@ class Step(Struct, frozen=True):
 
     @property
     def proven(self) -> bool:
-        """Whether it replaces something, and proves its own effect."""
+        """True if it replaces something, and proves its own effect."""
         return self.risk is Risk.PROVEN and bool(self.call.keeps)
 
     @property
@@ -57,13 +57,13 @@ class Work(Struct, frozen=True):
 
     @property
     def watched(self) -> bool:
-        """Whether the service manager of the host watches the job, and rolls the change back when the job dies. It does
+        """True if the service manager of the host watches the job, and rolls the change back when the job dies. It does
         so if a step proves its own effect, and no step needs a login as confirmation."""
         return not self.risky and any(step.proven for step in self.steps)
 
     @property
     def proven(self) -> bool:
-        """Whether no new login is needed to prove that the host is still reachable."""
+        """True if no new login is needed to prove that the host is still reachable."""
         return all(step.risk is Risk.PROVEN for step in self.steps)
 
     @property
@@ -73,7 +73,7 @@ class Work(Struct, frozen=True):
 
     @property
     def disturbs_engine(self) -> bool:
-        """Whether a step (re)starts or reloads docker, so that the host must count its containers before and after."""
+        """True if a step (re)starts or reloads docker, so that the host must count its containers before and after."""
         return any(step.call.engine for step in self.steps)
 
 

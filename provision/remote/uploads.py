@@ -235,7 +235,7 @@ def full_name(reference: str) -> str:
 
 
 def content(layers: Iterable[str], config: dict[str, Any]) -> str:
-    """What identifies an image: its layers, and everything in its config that a container receives. Keys without a
+    """The identity of an image: its layers, and everything in its config that a container receives. Keys without a
     value are left out, because the two stores differ in them."""
     given = {key: value for key in _CONFIG if (value := config.get(key))}
     return json.dumps([list(layers), given], sort_keys=True)

@@ -119,7 +119,7 @@ class SocketUnit(Base, frozen=True):
         )
 
     def _opens(self, line: str) -> bool:
-        """Whether a directive of systemd.socket(5) gives another party access. An empty value resets a list."""
+        """True if a directive of systemd.socket(5) gives another party access. An empty value resets a list."""
         name, _, value = (part.strip(BLANK) for part in line.partition("="))
         if name == "SocketMode":
             return not re.fullmatch(r"[0-7]+", value) or bool(int(value, 8) & 0o002)

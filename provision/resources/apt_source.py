@@ -88,7 +88,7 @@ class AptSource(Base, frozen=True):
 
 
 def adopted(report: HostReport, path: str, wanted: Entry) -> bool:
-    """Whether ``path`` does not exist, and the only other entry for the archive means the same as ``wanted``."""
+    """True if ``path`` does not exist, and the only other entry for the archive means the same as ``wanted``."""
     entries = [
         entry for text in _others(report, path, wanted.uri).values() for entry in parse(text) if entry.uri == wanted.uri
     ]
@@ -106,7 +106,7 @@ def _others(report: HostReport, path: str, uri: str) -> dict[str, str]:
 
 
 class Entry(Struct, frozen=True):
-    """What one entry means, in either of apt's two formats."""
+    """The meaning of one entry, in either of apt's two formats."""
 
     uri: str
     suites: tuple[str, ...]

@@ -52,7 +52,7 @@ class File(Base, frozen=True):
 
     @property
     def hidden(self) -> bool:
-        """Whether the content is, or holds, a secret."""
+        """True if the content is, or holds, a secret."""
         return self.secret or (not self.literal and holds(self.content))
 
     def want(self) -> State:

@@ -34,7 +34,7 @@ class KernelModule(Base, frozen=True):
 
 
 class ModulesElsewhere(Struct, frozen=True):
-    """Whether the host's own files already load every one of ``names`` at boot."""
+    """A condition: the host's own files already load every one of ``names`` at boot."""
 
     names: tuple[str, ...]
 

@@ -38,7 +38,7 @@ def digest(content: bytes) -> str:
 
 
 def observe(report: HostReport, path: str) -> Observed:
-    """What the look found at ``path``. Raises :class:`WireError` for a path that the look has not read."""
+    """The state that the look found at ``path``. Raises :class:`WireError` for a path that the look has not read."""
     (stat,) = report.fields("file", path)
     if stat == ABSENT:
         return Observed(ABSENT)

@@ -123,7 +123,7 @@ def statuses(report: HostReport) -> dict[str, str]:
 
 
 def matches(version: str, pin: str) -> bool:
-    """Whether ``pin`` means ``version``: it is the whole version, or its beginning up to a separator, with or without
+    """True if ``pin`` means ``version``: it is the whole version, or its beginning up to a separator, with or without
     the epoch (deb-version(7))."""
     for candidate in (version, version.partition(":")[2] or version):
         if candidate == pin or (candidate.startswith(pin) and candidate[len(pin)] in "-.+~"):

@@ -94,7 +94,7 @@ class Store(Base, frozen=True):
         raise Unfixable("; ".join(reasons))
 
     def _uses_containerd(self, report: HostReport) -> bool:
-        """Whether images and snapshots will be in containerd's root, as far as that is known."""
+        """True if images and snapshots will be in containerd's root, as far as that is known."""
         if self.containerd is not None:
             return True
         if self.below:
@@ -270,7 +270,7 @@ def _left(report: HostReport, root: str) -> Iterator[str]:
 
 
 def _holds(report: HostReport, root: str) -> tuple[str, ...]:
-    """What a store has: ``images of overlay2``, ``containers of containerd``, ``snapshots of overlayfs``, or
+    """The contents of a store: ``images of overlay2``, ``containers of containerd``, ``snapshots of overlayfs``, or
     ``driver overlay2`` (it has left state there). The prefix ``remapped`` marks a directory of userns-remap."""
     return tuple(word for word in lines_of(report.fields("store", root)[1]) if word)
 

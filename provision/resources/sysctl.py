@@ -91,7 +91,7 @@ class Sysctl(Setting, frozen=True):
         return None
 
     def _wins(self, place: str, report: HostReport) -> bool:
-        """Whether the file at ``place`` overrides provision's drop-in, which exists or is in the plan."""
+        """True if the file at ``place`` overrides provision's drop-in, which exists or is in the plan."""
         path = place.rpartition(":")[0]
         names, _ = _files(report)
         declared_here = self.dropin in names or self.dropin in report.pending
@@ -99,7 +99,7 @@ class Sysctl(Setting, frozen=True):
 
 
 class SysctlElsewhere(Struct, frozen=True):
-    """Whether the host's own files already give every one of ``settings`` at boot."""
+    """A condition: the host's own files already give every one of ``settings`` at boot."""
 
     settings: Mapping[str, str]
 

@@ -16,7 +16,7 @@ HEED = 0.2
 
 
 class Gate:
-    """What a fan-out asks and reports while it processes hosts. This one lets every host begin."""
+    """The questions and reports of a fan-out while it processes hosts. This one lets every host begin."""
 
     @property
     def stopped(self) -> str:
@@ -25,7 +25,7 @@ class Gate:
 
     @property
     def leaving(self) -> bool:
-        """Whether provision abandons the hosts under way: Ctrl-C was pressed twice."""
+        """True if provision abandons the hosts under way: Ctrl-C was pressed twice."""
         return False
 
     def start(self, run: HostRun) -> str:
@@ -111,7 +111,7 @@ class Queue:
 
     @property
     def more(self) -> bool:
-        """Whether a further host can begin or be skipped."""
+        """True if a further host can begin or be skipped."""
         return bool(self._left) and not (self.preview and self.gate.stopped)
 
     @property
@@ -119,7 +119,7 @@ class Queue:
         return self.gate.leaving
 
     def has(self, allowed: Callable[[str], bool]) -> bool:
-        """Whether the name of a host that has not begun is ``allowed``."""
+        """True if the name of a host that has not begun is ``allowed``."""
         return any(map(allowed, self._left))
 
     def next(self, allowed: Callable[[str], bool] = lambda name: True) -> HostRun | None:

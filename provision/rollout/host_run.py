@@ -64,7 +64,7 @@ class HostRun:
 
     @property
     def pending(self) -> bool:
-        """Whether provision has read the host's state, and the host has something to change."""
+        """True if provision has read the host's state, and the host has something to change."""
         return self.plan is not None and not self.done and not self.good
 
     @property
@@ -84,7 +84,7 @@ class HostRun:
 
     @property
     def kept(self) -> bool:
-        """Whether the connection is open."""
+        """True if the connection is open."""
         return self._connection.open is not None
 
     def approve(self, entry: dict[str, Any] | None) -> None:

@@ -53,7 +53,7 @@ class Result(Struct):
 
     @property
     def bad(self) -> bool:
-        """Whether a host is not in the desired state, unless the operator declined the changes."""
+        """True if a host is not in the desired state, unless the operator declined the changes."""
         left = bool(self.counts["skipped"]) and not self.declined
         return bool(self.stopped) or left or any(self.counts[status] for status in BAD)
 

@@ -44,18 +44,18 @@ class Goal(StrEnum):
 
     @property
     def changes(self) -> bool:
-        """Whether the run changes hosts."""
+        """True if the run changes hosts."""
         return self in (Goal.APPLY, Goal.ROLLBACK)
 
     @property
     def ordered(self) -> bool:
-        """Whether a host waits for the hosts that make what it uses. A run that only reads has no order, and a rollback
+        """True if a host waits for the hosts that make what it uses. A run that only reads has no order, and a rollback
         restores what each host had."""
         return self in (Goal.PLAN, Goal.APPLY)
 
     @property
     def resumes(self) -> bool:
-        """Whether the run finishes an earlier run. Otherwise it rolls the earlier run back."""
+        """True if the run finishes an earlier run. Otherwise it rolls the earlier run back."""
         return self is Goal.APPLY
 
 
@@ -161,7 +161,7 @@ class Pulling:
 
 
 class RunContext(Struct, frozen=True):
-    """What all hosts of a run share. ``context`` and ``request`` do not change; each part that changes has a lock."""
+    """Shared by all hosts of a run. ``context`` and ``request`` do not change; each part that changes has a lock."""
 
     context: Context
     transport: Transport

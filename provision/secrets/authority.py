@@ -87,7 +87,7 @@ def renew(
 
 
 def due(folder: Path, authority: str, wanted: Iterable[Wanted], now: datetime | None = None) -> bool:
-    """Whether :func:`renew` has something to do."""
+    """True if :func:`renew` has something to do."""
     now = now or datetime.now(UTC)
     file = ca_file(folder, authority)
     if not file.exists() or _ends_within(file, CA_LEFT, now):
@@ -96,7 +96,7 @@ def due(folder: Path, authority: str, wanted: Iterable[Wanted], now: datetime | 
 
 
 def _stale(folder: Path, one: Wanted, now: datetime) -> bool:
-    """Whether a certificate is missing, expires soon, has other names, or was signed by another key."""
+    """True if a certificate is missing, expires soon, has other names, or was signed by another key."""
     leaf, key = leaf_files(folder, one)
     if not (leaf.exists() and key.exists()) or _ends_within(leaf, LEAF_LEFT, now):
         return True

@@ -1,4 +1,4 @@
-"""What may be shown of values that a host hides from its own users: one rule for plans, JSON, journals and errors.
+"""Disclosure of values that a host hides from its own users: one rule for plans, JSON, journals and errors.
 
 A value that every local user of a host can read is shown unchanged. For any other value, only its size and a keyed hash
 are shown. The reader of a plan file, a journal or a terminal may have no access to the file itself.
@@ -51,7 +51,7 @@ def _slow(sha256: str, salt: str) -> str:
 
 
 def withheld(sha256: str, salt: Salt, size: int | None = None) -> Withheld:
-    """What is shown of a withheld value: its size in bytes, and its hash where there is a salt."""
+    """The shown part of a withheld value: its size in bytes, and its hash where there is a salt."""
     length = f"{size} bytes, " if size is not None else ""
     mark = f" (keyed hash {_fingerprint(sha256, salt)[:_SHORT]})" if salt.text and sha256 else ""
     return Withheld(f"{length}not shown{mark}")
@@ -71,12 +71,12 @@ def pairs(found: Mapping[str, str], known: Mapping[str, str], salt: Salt) -> str
 
 
 def open_mode(mode: str) -> bool:
-    """Whether an octal mode gives every user of the host read permission (stat(2), S_IROTH)."""
+    """True if an octal mode gives every user of the host read permission (stat(2), S_IROTH)."""
     return bool(int(mode, 8) & 0o004)
 
 
 def readable(report: HostReport, path: str, mode: str) -> bool:
-    """Whether every user of the host can read the file at ``path``: its own ``mode`` and each directory above it must
+    """True if every user of the host can read the file at ``path``: its own ``mode`` and each directory above it must
     permit it (path_resolution(7)). A directory that the look has not read, or that is a link, counts as closed.
 
     Where an account other than root can change names, no text is shown: that account can put another file at ``path``

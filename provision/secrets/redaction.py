@@ -155,7 +155,7 @@ class Redactor:
         return key in self._fields or _SENSITIVE.search(key) is not None
 
     def _stays(self, key: str, value: str) -> bool:
-        """Whether a value of a project's file is known to be no secret."""
+        """True if a value of a project's file is known to be no secret."""
         return not self._sensitive(key) and (key in self.known or _HARMLESS.fullmatch(value) is not None)
 
     def _hidden(self, value: str) -> str:

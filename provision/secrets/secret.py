@@ -282,7 +282,7 @@ def age_keys(text: bytes) -> list[Any]:
 
 
 def _header_fits(data: bytes) -> bool:
-    """Whether the header of an age file (C2SP, age.md: a line for each recipient, until ``---``) is short. The time
+    """True if the header of an age file (C2SP, age.md: a line for each recipient, until ``---``) is short. The time
     that decryption takes grows faster than its recipients."""
     armour = ARMOUR.encode()
     if (text := data.lstrip()).startswith(armour):
@@ -324,12 +324,12 @@ def environment() -> dict[str, str]:
 
 
 def holds(text: str | bytes) -> bool:
-    """Whether a text has a token in it."""
+    """True if a text has a token in it."""
     return _TOKEN.search(text.decode("utf-8", "replace") if isinstance(text, bytes) else text) is not None
 
 
 def hidden(text: str) -> bool:
-    """Whether a text is exactly one token."""
+    """True if a text is exactly one token."""
     return _TOKEN.fullmatch(text) is not None
 
 
@@ -379,7 +379,7 @@ def _numbers() -> frozenset[str]:
 
 
 def marked(text: str) -> bool:
-    """Whether a text of an operator holds what only provision writes: the beginning of a token."""
+    """True if a text of an operator holds what only provision writes: the beginning of a token."""
     return "«" in text and _MARK.search(text) is not None
 
 
@@ -476,7 +476,7 @@ def _collect(thing: object, found: set[str]) -> None:
 
 
 def permitted(token: str, allowed: Collection[str]) -> bool:
-    """Whether a secret is one of ``allowed``, or can be computed from those."""
+    """True if a secret is one of ``allowed``, or can be computed from those."""
     secret = _KNOWN[token]
     return token in allowed or (bool(secret.made_of) and all(permitted(one, allowed) for one in secret.made_of))
 

@@ -34,7 +34,7 @@ __all__ = [
 
 
 class Spec(v.Model):
-    """What a host should have. Everything that is not declared is left unchanged."""
+    """The desired state of a host. Everything that is not declared is left unchanged."""
 
     hostname: v.MachineName | None = Field(
         None, description="The host's name: live, in /etc/hostname, and resolvable through /etc/hosts."

@@ -30,7 +30,7 @@ class Proxy(v.Model):
 
     @property
     def secret(self) -> bool:
-        """Whether it contains a password."""
+        """True if it contains a password."""
         return holds(f"{self.http}{self.https}")
 
 

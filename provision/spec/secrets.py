@@ -95,7 +95,7 @@ def _leaves(kind: Any, path: tuple[str, ...], marked: bool) -> Iterator[tuple[st
 
 
 def has_mark(kind: Any, mark: object) -> bool:
-    """Whether a type, or the type inside an optional one, has the mark."""
+    """True if a type, or the type inside an optional one, has the mark."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Annotated:
         return mark in arguments[1:] or has_mark(arguments[0], mark)

@@ -1,4 +1,4 @@
-"""What a fault of YAML probably is, and what to do about it."""
+"""Hints for faults of YAML: the probable cause, and what to do about it."""
 
 from __future__ import annotations
 

@@ -66,11 +66,11 @@ class ProcessChannel(paramiko.Channel):
 
     @property
     def failed(self) -> bool:
-        """Whether ssh itself has failed: only then its log has an error."""
+        """True if ssh itself has failed: only then its log has an error."""
         return self._ended.is_set() and self._process.returncode == FAILED and bool(logged(self._log))
 
     def wait(self, seconds: float) -> bool:
-        """Whether ssh ends within this many seconds."""
+        """True if ssh ends within this many seconds."""
         return self._ended.wait(seconds)
 
     def exec_command(self, command: str | bytes) -> None:  # type: ignore[override]

@@ -106,7 +106,7 @@ def locked(path: Path, wrong: bool = False) -> SpecError:
 
 
 def may_ask(prompter: Prompter, target: Target) -> bool:
-    """Whether a login may ask the operator: there is a terminal, and not ``BatchMode yes``."""
+    """True if a login may ask the operator: there is a terminal, and not ``BatchMode yes``."""
     return prompter.interactive and target.found.get("batchmode", "no") != "yes"
 
 
@@ -350,7 +350,7 @@ class Credentials(Struct):
         return self.prompter.ask(subject, prompt, until=self.until) if self._may_ask else None
 
     def _accepted(self, key: PKey) -> bool:
-        """Whether PubkeyAcceptedAlgorithms and RequiredRSASize allow the key."""
+        """True if PubkeyAcceptedAlgorithms and RequiredRSASize allow the key."""
         found = self.target.found
         if key.get_name().startswith("ssh-rsa") and key.get_bits() < self.target.rules.least_rsa:
             return False
@@ -444,7 +444,7 @@ class Credentials(Struct):
             return None
 
     def _would_accept(self, transport: paramiko.Transport, path: Path, forms: list[PublicBlob | None]) -> bool:
-        """Whether the host accepts the key of a file; true where the file does not show its public half."""
+        """True if the host accepts the key of a file; true where the file does not show its public half."""
         public = self.keys.public(path)
         if public is None:
             return True
@@ -485,7 +485,7 @@ _ELSEWHERE = {"gssapi-with-mic": "GSSAPIAuthentication", "hostbased": "Hostbased
 
 
 def answered(error: Exception, transport: paramiko.Transport) -> bool:
-    """Whether the host refused a login. paramiko raises the same exception where the host did not answer in time
+    """True if the host refused a login. paramiko raises the same exception where the host did not answer in time
     ("Authentication timeout."), and where it closed the connection (``auth_handler.py``, ``wait_for_response``)."""
     return transport.is_active() and "timeout" not in str(error).lower()
 
@@ -495,7 +495,7 @@ def _on(value: str) -> bool:
 
 
 def _asks_for_password(prompt: str) -> bool:
-    """Whether a prompt asks for the account's password, and not for a one-time code."""
+    """True if a prompt asks for the account's password, and not for a one-time code."""
     text = prompt.lower()
     return "password" in text and not re.search(r"one.?time|\botp\b|token|verification|code|new password", text)
 

@@ -33,7 +33,7 @@ _SYSTEM = ("/bin/", "/sbin/", "/usr/")
 
 
 def asked(login: Login) -> dict[str, Any]:
-    """What the inventory says about a login. It is compared before ssh is asked, because a file that ``-F`` names may
+    """The inventory's values of a login. It is compared before ssh is asked, because a file that ``-F`` names may
     have ``Match exec``."""
     words = [*login.ssh_before, *login.ssh_behind]
     named = [words[at + 1] for at, word in enumerate(words[:-1]) if word == "-F"]
@@ -49,7 +49,7 @@ def asked(login: Login) -> dict[str, Any]:
 
 
 def reached(route: Iterable[tuple[Login, Target]]) -> list[dict[str, Any]]:
-    """What ssh answers about a host, and about each jump host before it; with the host keys that are accepted."""
+    """The answers of ssh about a host, and about each jump host before it; with the host keys that are accepted."""
     return [_place(login, one) for login, one in route]
 
 

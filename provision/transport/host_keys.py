@@ -110,7 +110,7 @@ def certificate(blob: bytes) -> Certificate | None:
 
 
 def shown(key: PKey) -> bytes:
-    """What a login shows of a key: its certificate, or the public key."""
+    """The part of a key that a login shows: its certificate, or the public key."""
     blob = getattr(key, "public_blob", None)
     return key.asbytes() if blob is None else blob.key_blob
 
@@ -254,7 +254,7 @@ class Verifier(paramiko.MissingHostKeyPolicy):
 
 
 def revoked(path: Path, blob: bytes) -> bool:
-    """Whether RevokedHostKeys has a key. The file is a list of public keys, or a KRL (ssh-keygen(1)). As ssh does,
+    """True if RevokedHostKeys has a key. The file is a list of public keys, or a KRL (ssh-keygen(1)). As ssh does,
     treat every key as revoked where the file can't be read."""
     try:
         data = limits.whole(path)

@@ -401,7 +401,7 @@ def receipt(host: str, frames: Sequence[Frame]) -> Receipt:
 
 
 def _rollback(progress: _Progress) -> dict[str, Any]:
-    """What a rollback did to the host, and what it left. A host with a full disk may not be able to write that."""
+    """The effects of a rollback, and what it left. A host with a full disk may not be able to write that."""
     if progress.failed_undo is None:
         return {"detail": f"the rollback: {_UNREPORTED}", "left": (_UNREPORTED,)}
     lines = [f"the rollback: {line}" for line in lines_of(progress.undone)]
@@ -414,7 +414,7 @@ def _rollback(progress: _Progress) -> dict[str, Any]:
 
 
 def _left(failed_undo: str, stays: str) -> Iterator[str]:
-    """What is not as it was before the run, in words: the lines of the record that failed, then the host's remarks."""
+    """The changes that a rollback left, in words: the lines of the record that failed, then the host's remarks."""
     for line in lines_of(failed_undo.strip(BLANK)):
         kind, word, rest = (*line.split(" ", 2), "", "")[:3]
         yield f"{kind} {rest} ({word})" if rest and not word.isdecimal() and word != "-" else f"{kind} {rest or word}"
@@ -422,7 +422,7 @@ def _left(failed_undo: str, stays: str) -> Iterator[str]:
 
 
 def reported(frames: list[Frame], finished: Finished) -> Seen:
-    """What a look reported. A failed look is an error, never "absent"; so is a look without an end."""
+    """The report of a look. A failed look is an error, never "absent"; so is a look without an end."""
     if frames and frames[-1][0] == "died" and len(frames[-1]) == 3:
         _, stage, status = frames[-1]
         said = "".join(f": {line}" for line in lines_of(finished.stderr)[-1:])

@@ -77,7 +77,7 @@ class Jumps:
 
 
 def _over(held: Future[Connection]) -> bool:
-    """Whether the login has failed, or its connection has ended."""
+    """True if the login has failed, or its connection has ended."""
     return held.done() and (held.exception() is not None or not held.result().is_connected)
 
 

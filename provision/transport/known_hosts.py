@@ -150,7 +150,7 @@ def _add(known: KnownHosts, line: str, where: Where) -> None:
 
 
 def _among(names: list[str], name: str) -> bool:
-    """Whether a pattern of a line matches, and no negated pattern does."""
+    """True if a pattern of a line matches, and no negated pattern does."""
     matching = {one.startswith("!") for one in names if _compiled(one.removeprefix("!")).match(name)}
     return matching == {False}
 
@@ -176,5 +176,5 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Whether a name matches one pattern of ``*`` and ``?``."""
+    """True if a name matches one pattern of ``*`` and ``?``."""
     return _compiled(pattern).match(name.lower()) is not None

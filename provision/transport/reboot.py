@@ -34,7 +34,7 @@ _NEEDED = (
 
 
 def needed(host: Host, connection: Connection) -> bool:
-    """Whether the host reports that it needs a restart, for example after a new kernel or C library."""
+    """True if the host reports that it needs a restart, for example after a new kernel or C library."""
     return Shell(connection, host.login).run(_NEEDED, _PROBE).status == 10
 
 

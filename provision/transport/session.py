@@ -183,7 +183,7 @@ _ASKS = "asks for a password; give one with -K or ansible_become_password"
 
 
 def become_spoke(stderr: str, noise: bytes) -> bool:
-    """Whether sudo, su or doas ended or does not exist. False if the login's own shell ended before it."""
+    """True if sudo, su or doas ended or does not exist. False if the login's own shell ended before it."""
     return not noise and (
         not stderr or re.search(rf"(?mi)^(sudo|su|doas):|password|sudoers|{_ABSENT}", stderr) is not None
     )

@@ -97,7 +97,7 @@ class Project(Base, frozen=True):
 
 
 def _other_image(report: HostReport, name: str, shown: str, first: str) -> str:
-    """What is wrong with a container's image; empty where nothing is. ``name`` is the image that the container was made
+    """The fault of a container's image; empty where there is none. ``name`` is the image that the container was made
     from. ``shown`` is what docker shows for it: an image's id, where the name stands for another image now. ``first``
     is the id of the image that compose has recorded. Compose compares the same two (docker/compose,
     pkg/compose/convergence.go, mustRecreate)."""

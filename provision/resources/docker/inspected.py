@@ -48,7 +48,7 @@ class Image(Struct, frozen=True):
 
     @property
     def of_containerd(self) -> bool:
-        """Whether it is in containerd's store, where an image's id is the digest of its manifest."""
+        """True if it is in containerd's store, where an image's id is the digest of its manifest."""
         return any(digest.endswith(f"@{self.id}") for digest in self.digests)
 
 

@@ -182,7 +182,7 @@ def measured_size(value: object, known: Mapping[int, int]) -> int:
 
 
 def is_model(value: object) -> bool:
-    """Whether it is a pydantic model; works without an import of pydantic."""
+    """True if it is a pydantic model; works without an import of pydantic."""
     return hasattr(type(value), "model_fields")
 
 
@@ -250,7 +250,7 @@ WORKING = ("b64encode", "quote", "to_json", "tojson", "urlencode", "to_nice_json
 
 
 def _veiled(value: object) -> bool:
-    """Whether it is a text with a secret in it. A list of such texts does not count."""
+    """True if it is a text with a secret in it. A list of such texts does not count."""
     return isinstance(value, str) and secret.holds(value)
 
 
@@ -278,7 +278,7 @@ def _refusal(what: str, text: str) -> Refused:
 
 
 def unknown(text: str) -> bool:
-    """Whether ``text`` contains the beginning of a token that belongs to no secret of this process."""
+    """True if ``text`` contains the beginning of a token that belongs to no secret of this process."""
     return secret.marked(text) and any(secret.marked(piece) for piece, token in secret.split(text) if not token)
 
 
