@@ -10,7 +10,7 @@ import pytest
 
 from provision import limits
 from provision.errors import SpecError
-from provision.transport import credentials, host_keys, known_hosts
+from provision.transport import host_keys, known_hosts, private_keys
 from provision.transport.prompter import Prompter
 
 
@@ -119,9 +119,9 @@ def test_a_file_without_end_is_not_read_to_its_end(
     assert host_keys.revoked(path, b"")
     assert not host_keys.revoked(tmp_path / "small", b"")
     with pytest.raises(SpecError, match="has more than 2,000 bytes"):
-        credentials.Keys(Prompter(False)).load(path)
-    assert credentials.public_half(path) is None
-    assert credentials.public_half(tmp_path / "small") is not None
+        private_keys.Keys(Prompter(False)).load(path)
+    assert private_keys.public_half(path) is None
+    assert private_keys.public_half(tmp_path / "small") is not None
 
 
 def test_what_was_appended_is_read_up_to_the_limit(

@@ -28,9 +28,9 @@ from provision.errors import SpecError
 from provision.model import Host, Login
 from provision.transport import known_hosts, reboot, upload
 from provision.transport.channel import ProcessChannel
-from provision.transport.credentials import Encrypted, Keys, public_half
 from provision.transport.execute import execute
 from provision.transport.failure import CutOff, NotBegun, in_words
+from provision.transport.private_keys import Encrypted, Keys, public_half
 from provision.transport.prompter import Prompter
 from provision.transport.proxy_command import ProxyCommand
 from provision.transport.shell import Shell

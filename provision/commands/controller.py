@@ -169,7 +169,7 @@ def keys(paths: Iterable[Path]) -> Check:
 
 
 def agent(socket: str) -> Check:
-    from provision.transport.credentials import Agent
+    from provision.transport.private_keys import Agent
 
     if not socket:
         return Check("agent", "ok", "none (SSH_AUTH_SOCK is not set); keys without a passphrase need none")

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from functools import cache
 
 from provision.errors import Where
-from provision.lint.checks.networks import Placed, declared
+from provision.lint.checks.networks import Placed, declared_by
 from provision.lint.finding import Finding
 from provision.lint.ranges import Ranges, bounds
-from provision.lint.reading import daemon_of
 from provision.lint.rules import finding
 from provision.project.host_config import HostConfig
 
@@ -62,15 +61,6 @@ def _address(text: str) -> Address | None:
         return None
 
 
-def _networks(config: HostConfig) -> list[Placed]:
-    if (written := daemon_of(config)) is None:
-        return []
-    try:
-        return list(declared(written))
-    except (AttributeError, TypeError):  # a value of the wrong type, which the daemon's own checks report
-        return []
-
-
 def _addresses(configs: list[HostConfig]) -> Iterator[Finding]:
     """Compare docker's networks with the addresses of the fleet."""
     hosts: dict[int, list[tuple[int, ...]]] = {4: [], 6: []}
@@ -81,7 +71,7 @@ def _addresses(configs: list[HostConfig]) -> Iterator[Finding]:
         each.sort()
     cache: dict[object, list[int]] = {}
     for config in configs:
-        for placed in _networks(config):
+        for placed in declared_by(config):
             inside = cache.get(placed.network)
             if inside is None:
                 first, last = bounds(placed.network)
@@ -109,7 +99,7 @@ def _routed(configs: list[HostConfig]) -> Iterator[Finding]:
         daemon = (config.spec.engine.daemon if config.spec.engine else None) or {}
         if daemon.get("ip-masq") is not False and daemon.get("allow-direct-routing") is not True:
             continue
-        for placed in _networks(config):
+        for placed in declared_by(config):
             had = taken[placed.network.version].take(*bounds(placed.network), len(seen))
             seen.append((placed, config))
             others = sorted(number for number in {owner for *_, owner in had} if seen[number][1] is not config)

@@ -10,6 +10,7 @@ from typing import Any
 from provision.errors import Where
 from provision.lint.compose_projects import VARIABLE, Project, each, entries, source
 from provision.lint.finding import Finding
+from provision.lint.reading import texts
 from provision.lint.rules import NAMES, finding
 from provision.text.yamlfile import Map, Seq, nearest
 
@@ -32,7 +33,7 @@ def _variables(project: Project) -> Iterator[Finding]:
     """Variables without a value: compose takes an empty text for them, or refuses the file."""
     seen: set[str] = set()
     known = project.config.spec.compose[project.name].environment
-    for text, where in _texts(project.whole, None):
+    for text, where in texts(project.whole, project.declared):
         for dollar, name, sign, _, bare in VARIABLE.findall(text):
             word = name or bare
             if dollar or word in seen or word in known or sign in ("-", ":-", "+", ":+"):
@@ -42,17 +43,6 @@ def _variables(project: Project) -> Iterator[Finding]:
             message = f"compose.{project.name}: {word} has no value, and {refused}"
             hint = f"compose.{project.name}.environment: {{{word}: ...}}"
             yield finding("SP410", project.where(where), message, hint, "error" if sign else "warning")
-
-
-def _texts(value: Any, where: Where | None) -> Iterator[tuple[str, Where | None]]:
-    if isinstance(value, str):
-        yield value, where
-    elif isinstance(value, Map):
-        for key, item in value.items():
-            yield from _texts(item, value.where.get(key))
-    elif isinstance(value, Seq):
-        for item, place in zip(value, value.where, strict=True):
-            yield from _texts(item, place)
 
 
 _Fault = tuple[str, str, Where | None]

@@ -62,6 +62,18 @@ def each(daemon: Map, key: str) -> Iterator[tuple[Any, Where]]:
         yield value, daemon.where[key]
 
 
+def texts(value: Any, where: Where) -> Iterator[tuple[str, Where]]:
+    """Every text in a value with its place; ``where`` is the place of the value."""
+    if isinstance(value, str):
+        yield value, where
+    elif isinstance(value, Seq):
+        for item, place in zip(value, value.where, strict=True):
+            yield from texts(item, place)
+    elif isinstance(value, Map):
+        for name, item in value.items():
+            yield from texts(item, value.where.get(name, where))
+
+
 def feature(daemon: Map, name: str) -> bool | None:
     """A declared feature; ``None`` when it is not declared."""
     found = (daemon.get("features") or {}).get(name)

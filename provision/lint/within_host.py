@@ -10,7 +10,7 @@ from provision.engine.keys import NEWEST, version
 from provision.errors import Where
 from provision.lint import compose_projects
 from provision.lint.checks.logs import logs
-from provision.lint.checks.networks import declared
+from provision.lint.checks.networks import declared_by
 from provision.lint.compose_projects import Project
 from provision.lint.finding import Finding
 from provision.lint.ranges import Network, Ranges, bounds
@@ -120,11 +120,7 @@ def _range(text: str) -> range:
 def _overlaps(config: HostConfig, projects: list[Project]) -> Iterator[Finding]:
     """docker refuses a network whose addresses another one has (moby, libnetwork: "Pool overlaps")."""
     placed: dict[int, Ranges[str]] = {4: Ranges(), 6: Ranges()}
-    daemon = daemon_of(config)
-    try:
-        own = [(f"daemon.{one.key}", one.network) for one in declared(daemon)] if daemon is not None else []
-    except (AttributeError, TypeError):  # a value of the wrong type, which the daemon's own checks report
-        own = []
+    own = [(f"daemon.{one.key}", one.network) for one in declared_by(config)]
     for key, network in own:
         # A network of docker's own pools moves away from a declared one; only fixed addresses can collide.
         if "pool" not in key:

@@ -22,11 +22,12 @@ from provision.model import Host, Login
 from provision.transport import jumps, known_hosts, openssh
 from provision.transport.bound import Bound
 from provision.transport.client import Algorithms
-from provision.transport.credentials import Agent, Credentials, Encrypted, Keys, locked, may_ask
+from provision.transport.credentials import Credentials, may_ask
 from provision.transport.failure import CutOff, Dropped, HostError, in_words
 from provision.transport.host_keys import Verifier
 from provision.transport.jumps import Jumps
 from provision.transport.line import Line, cut
+from provision.transport.private_keys import Agent, Encrypted, Keys, locked
 from provision.transport.prompter import Ask, Prompter
 from provision.transport.proxy_command import ProxyCommand
 from provision.transport.sockets import Watchdog, connect, kill

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
-from provision.errors import Where
 from provision.lint import shapes
 from provision.lint.checks.builder import member
 from provision.lint.finding import Finding
-from provision.lint.reading import Target, containerd_store
+from provision.lint.reading import Target, containerd_store, texts
 from provision.lint.rules import NAMES, finding
-from provision.text.yamlfile import Map, Seq, nearest
+from provision.text.yamlfile import Map, nearest
 
 #: Text that the reader of a tutorial had to replace: <id>, xxxx, {{ name }}, ${NAME}, your-...
 _GAP = re.compile(
@@ -33,7 +31,7 @@ def gaps(daemon: Map, target: Target) -> Iterator[Finding]:
     for name, value in daemon.items():
         if name == "log-opts":
             value = Map((option, text) for option, text in value.items() if option != "tag" and "regex" not in option)
-        for text, where in _texts(value, daemon.where[name]):
+        for text, where in texts(value, daemon.where[name]):
             text = _ACTION.sub(_without_field, text) if name == "log-opts" else text
             if (found := _GAP.search(text)) is not None:
                 yield finding("DJ311", where, f'{name} "{text}" still has the placeholder {found[0]}')
@@ -53,17 +51,6 @@ def passwords(daemon: Map, target: Target) -> Iterator[Finding]:
                 hint = "engine.proxy, with place: unit and the password as a !secret" if target.in_spec else ""
                 message = f"{key}.{name} has a password: every user who can read this file can use it"
                 yield finding("DJ317", values.where[name], message, hint if key == "proxies" else "", level)  # type: ignore[arg-type]
-
-
-def _texts(value: Any, where: Where) -> Iterator[tuple[str, Where]]:
-    if isinstance(value, str):
-        yield value, where
-    elif isinstance(value, Seq):
-        for item, place in zip(value, value.where, strict=True):
-            yield from _texts(item, place)
-    elif isinstance(value, Map):
-        for name, item in value.items():
-            yield from _texts(item, value.where.get(name, where))
 
 
 def features(daemon: Map, target: Target) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -14,9 +14,12 @@ from provision.errors import Where
 from provision.lint import shapes
 from provision.lint.finding import Finding, Level
 from provision.lint.ranges import Network, Ranges, bounds
-from provision.lint.reading import Target, since
+from provision.lint.reading import Target, daemon_of, since
 from provision.lint.rules import NAMES, finding
 from provision.text.yamlfile import Map, Seq, nearest
+
+if TYPE_CHECKING:
+    from provision.project.host_config import HostConfig
 
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
@@ -57,6 +60,15 @@ def declared(daemon: Map) -> Iterator[Placed]:
     for pool in _pools(daemon):
         if (found := _interface(pool.base)) is not None:
             yield Placed("default-address-pools", found.network, pool.where)
+
+
+def declared_by(config: HostConfig) -> list[Placed]:
+    """The valid networks in a host's daemon.json; none for one with a value of the wrong type, which the daemon's own
+    checks report."""
+    try:
+        return list(declared(daemon_of(config) or Map()))
+    except (AttributeError, TypeError):
+        return []
 
 
 def _pools(daemon: Map) -> Iterator[Pool]:
